@@ -1,0 +1,25 @@
+"""deploypipe: a trained PyTorch model with custom ops becomes verified bundles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["Axis", "ModelSpec", "OpSpec", "build", "load"]
+
+_HOMES = {
+    "Axis": "deploypipe.spec",
+    "ModelSpec": "deploypipe.spec",
+    "OpSpec": "deploypipe.oplib.spec",
+    "build": "deploypipe.pipeline",
+    "load": "deploypipe.bundle.load",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name when it is first used, so that `import deploypipe` costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'deploypipe' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

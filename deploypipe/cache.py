@@ -1,0 +1,47 @@
+"""A store of finished stages, each found by a key made from everything that it depends on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+
+def root() -> Path:
+    """Returns the folder of all caches: DEPLOYPIPE_CACHE, or `deploypipe` in the user's cache folder."""
+    if own := os.environ.get("DEPLOYPIPE_CACHE"):
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "deploypipe"
+
+
+def stage(name: str, key: str | None, make: Callable[[Path], None], force: bool = False) -> tuple[Path, bool]:
+    """Returns the folder of a finished stage, running it only when it is not there yet.
+
+    The folder appears by one rename, so an interrupted run leaves nothing that looks finished.
+
+    Args:
+        name: The stage, a folder of the cache.
+        key: Digest of everything that the result depends on; None runs the stage every time.
+        make: Fills the empty folder that it is given.
+        force: Runs the stage even if its result is there, and replaces it.
+
+    Returns:
+        The folder, and whether it was there before.
+    """
+    home = root() / name
+    home.mkdir(parents=True, exist_ok=True)
+    done = home / (key or uuid.uuid4().hex)
+    if key and done.is_dir() and not force:
+        return done, True
+    staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=home))
+    try:
+        make(staging)
+        shutil.rmtree(done, ignore_errors=True)
+        staging.rename(done)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return done, False

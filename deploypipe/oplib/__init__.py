@@ -1,0 +1,1 @@
+"""Libraries of custom ops: their Python half, their registry, loading and skeletons."""

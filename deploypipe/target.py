@@ -1,0 +1,127 @@
+"""Target: a platform with its artifacts and limits, read from a TOML file."""
+
+from __future__ import annotations
+
+import platform as host
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from deploypipe.errors import DeployError, nearest
+
+SHIPPED = Path(__file__).parent / "targets"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ArtifactRequest(_Strict):
+    """One artifact that a target wants.
+
+    Attributes:
+        runtime: A name of `deploypipe runtimes`.
+        precision: A precision that the runtime offers.
+        decomposed: Replaces custom ops by their reference, for a stock runtime without our kernels.
+    """
+
+    runtime: str
+    precision: str = "fp32"
+    decomposed: bool = False
+
+    @property
+    def folder(self) -> str:
+        """Name of its bundle's folder."""
+        return f"{self.runtime}-{self.precision}{'-decomposed' if self.decomposed else ''}"
+
+
+class Limits(_Strict):
+    """What a bundle must keep to pass its verdict.
+
+    Attributes:
+        normalized_error: RMS error over the spread of the reference, for float outputs.
+        unequal_share: Share of unequal elements, for integer outputs.
+        accuracy_drop: Points of the model's own score lost against eager PyTorch.
+    """
+
+    normalized_error: float = Field(1e-4, gt=0)
+    unequal_share: float = Field(1e-4, ge=0)
+    accuracy_drop: float = Field(0.5, ge=0)
+
+
+class Target(_Strict):
+    """A platform that bundles are built for.
+
+    Attributes:
+        name: Folder name of its bundles.
+        description: One line for `deploypipe targets`.
+        platform: `host`, or the platform that the bundles are for.
+        max_size: Upper bound of dynamic axes for runtimes that plan memory ahead.
+        artifacts: What to build.
+        limits: What the verdict demands.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    description: str = ""
+    platform: str = "host"
+    max_size: int = Field(64, ge=1)
+    artifacts: tuple[ArtifactRequest, ...] = Field(alias="artifact", min_length=1)
+    limits: Limits = Limits()  # type: ignore[call-arg]  # pydantic fills the defaults
+
+
+def this_platform() -> str:
+    """Returns the platform of this machine: `linux-x86_64`, `linux-aarch64`, `darwin-arm64`, ..."""
+    return f"{host.system().lower()}-{host.machine().lower()}"
+
+
+def shipped() -> dict[str, Path]:
+    """Returns the targets that come with the project, by name."""
+    return {path.parent.name: path for path in sorted(SHIPPED.glob("*/target.toml"))}
+
+
+def load(name_or_path: str) -> Target:
+    """Reads a shipped target by name, or any target by the path of its TOML file.
+
+    Raises:
+        DeployError: The target is unknown, not TOML, or has an unknown key or a wrong value.
+    """
+    known = shipped()
+    path = known.get(name_or_path) or Path(name_or_path)
+    if not path.is_file():
+        raise DeployError(f"There is no target '{name_or_path}'", nearest(name_or_path, list(known)))
+    try:
+        table = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise DeployError(f"{path} is not TOML: {error}", "Mend the file at that place.") from None
+    return parse(table, str(path))
+
+
+def parse(table: dict[str, Any], origin: str) -> Target:
+    """Validates the table of a target file; `origin` stands in the error text."""
+    try:
+        return Target.model_validate(table)
+    except ValidationError as error:
+        raise _explain(error, origin) from None
+
+
+def _explain(error: ValidationError, origin: str) -> DeployError:
+    first = error.errors()[0]
+    where = [str(part) for part in first["loc"]]
+    if first["type"] == "extra_forbidden":
+        return DeployError(f"{origin} has an unknown key '{'.'.join(where)}'", nearest(where[-1], _keys(where)))
+    return DeployError(f"{origin}: '{'.'.join(where)}' is wrong: {first['msg']}", "Correct that value.")
+
+
+def _keys(where: list[str]) -> list[str]:
+    model: type[BaseModel] = {"artifact": ArtifactRequest, "limits": Limits}.get(where[0], Target)
+    if len(where) == 1:
+        model = Target
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def host_target(runtimes: list[str], precision: str) -> Target:
+    """Makes the target of `--runtime` without `--target`: this machine, one artifact per runtime."""
+    artifacts = [{"runtime": name, "precision": precision} for name in runtimes]
+    return parse({"name": "host", "artifact": artifacts}, "--runtime")
