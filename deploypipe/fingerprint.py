@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path, PurePath
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType, NoneType
 from typing import Any
 
 
@@ -27,7 +27,7 @@ def digest(*values: Any) -> str:
         UnknownContentError: A value of a kind that is not known here.
     """
     sha = hashlib.sha256()
-    _feed(sha, values)
+    _feed(values, sha)
     return sha.hexdigest()[:32]
 
 
@@ -44,38 +44,9 @@ def package_digest() -> str:
     return digest({str(path.relative_to(home)): file_digest(path) for path in sorted(home.rglob("*.py"))})
 
 
-def _feed(sha: Any, value: Any) -> None:  # noqa: PLR0911, PLR0912 - one case per kind of value
-    sha.update(type(value).__qualname__.encode() + b"(")
-    if value is None or isinstance(value, bool | int | float | complex | str | bytes | PurePath):
-        sha.update(value if isinstance(value, bytes) else repr(value).encode())
-    elif isinstance(value, Mapping):
-        for key in sorted(value, key=repr):
-            _feed(sha, key)
-            _feed(sha, value[key])
-    elif isinstance(value, set | frozenset):
-        _feed(sha, sorted(value, key=repr))
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _feed(sha, item)
-    elif isinstance(value, functools.partial):
-        _feed(sha, (value.func, value.args, value.keywords))
-    elif isinstance(value, MethodType):
-        _feed(sha, (value.__func__, value.__self__))
-    elif isinstance(value, FunctionType):
-        _feed_function(sha, value)
-    elif isinstance(value, ModuleType):
-        sha.update(value.__name__.encode())
-    elif isinstance(value, type):
-        _feed_class(sha, value)
-    elif is_dataclass(value):
-        _feed_class(sha, type(value))
-        _feed(sha, {field.name: getattr(value, field.name) for field in fields(value)})
-    else:
-        _feed_framework(sha, value)
-    sha.update(b")")
-
-
-def _feed_framework(sha: Any, value: Any) -> None:
+@functools.singledispatch
+def _feed(value: Any, sha: Any) -> None:
+    """Feeds the content of a value; kinds that need no framework are registered below."""
     import numpy as np
     import torch
 
@@ -89,22 +60,78 @@ def _feed_framework(sha: Any, value: Any) -> None:
         sha.update(f"{value.dtype}{value.shape}".encode() + np.ascontiguousarray(value).tobytes())
     elif isinstance(value, torch.dtype | torch.device | torch.Size):
         sha.update(repr(value).encode())
+    elif is_dataclass(value):
+        _feed(type(value), sha)
+        _feed({field.name: getattr(value, field.name) for field in fields(value)}, sha)
     else:
-        raise UnknownContentError(f"a {type(value).__module__}.{type(value).__qualname__} has no known content")
+        raise UnknownContentError(
+            f"a {type(value).__module__}.{type(value).__qualname__} has no known content"
+        )
+
+
+@_feed.register(NoneType | bool | int | float | complex | str | PurePath)
+def _(value: Any, sha: Any) -> None:
+    sha.update(f"{type(value).__qualname__}{value!r};".encode())
+
+
+@_feed.register
+def _(value: bytes, sha: Any) -> None:
+    sha.update(b"bytes%d:" % len(value) + value)
+
+
+@_feed.register(Mapping)
+def _(value: Mapping[Any, Any], sha: Any) -> None:
+    _feed([(key, value[key]) for key in sorted(value, key=repr)], sha)
+
+
+@_feed.register(set | frozenset)
+def _(value: Any, sha: Any) -> None:
+    _feed(sorted(value, key=repr), sha)
+
+
+@_feed.register(list | tuple)
+def _(value: Any, sha: Any) -> None:
+    sha.update(b"(%d:" % len(value))
+    for item in value:
+        _feed(item, sha)
+
+
+@_feed.register(functools.partial)
+def _(value: Any, sha: Any) -> None:
+    _feed((value.func, value.args, value.keywords), sha)
+
+
+@_feed.register
+def _(value: MethodType, sha: Any) -> None:
+    _feed((value.__func__, value.__self__), sha)
+
+
+@_feed.register
+def _(value: FunctionType, sha: Any) -> None:
+    _feed_code(sha, value.__code__)
+    _feed_home(sha, value)
+    cells = [cell.cell_contents for cell in value.__closure__ or ()]
+    _feed((cells, value.__defaults__, value.__kwdefaults__), sha)
+
+
+@_feed.register
+def _(value: ModuleType, sha: Any) -> None:
+    sha.update(value.__name__.encode())
+
+
+@_feed.register
+def _(value: type, sha: Any) -> None:
+    sha.update(f"{value.__module__}.{value.__qualname__}".encode())
+    for base in value.__mro__[:-1]:
+        _feed_home(sha, base)
 
 
 def _feed_module(sha: Any, module: Any) -> None:
     """Feeds a torch module: classes, settings and parameters of it and of every submodule."""
     for name, part in module.named_modules():
-        _feed_class(sha, type(part))
+        _feed(type(part), sha)
         settings = {k: v for k, v in vars(part).items() if not k.startswith("_")}
-        _feed(sha, (name, settings, dict(part._parameters), dict(part._buffers)))
-
-
-def _feed_class(sha: Any, kind: type) -> None:
-    sha.update(f"{kind.__module__}.{kind.__qualname__}".encode())
-    for base in kind.__mro__[:-1]:
-        _feed_home(sha, base)
+        _feed((name, settings, dict(part._parameters), dict(part._buffers)), sha)
 
 
 def _feed_home(sha: Any, kind: Any) -> None:
@@ -115,7 +142,9 @@ def _feed_home(sha: Any, kind: Any) -> None:
     try:
         path = Path(inspect.getfile(kind))
     except (TypeError, OSError):
-        raise UnknownContentError(f"the source of {kind.__module__}.{kind.__qualname__} is not on disk") from None
+        raise UnknownContentError(
+            f"the source of {kind.__module__}.{kind.__qualname__} is not on disk"
+        ) from None
     if "site-packages" not in path.parts:
         sha.update(_source_digest(path, path.stat().st_mtime_ns).encode())
 
@@ -123,13 +152,6 @@ def _feed_home(sha: Any, kind: Any) -> None:
 @functools.lru_cache(maxsize=1024)
 def _source_digest(path: Path, _modified: int) -> str:
     return file_digest(path)
-
-
-def _feed_function(sha: Any, function: FunctionType) -> None:
-    _feed_code(sha, function.__code__)
-    _feed_home(sha, function)
-    cells = [cell.cell_contents for cell in function.__closure__ or ()]
-    _feed(sha, (cells, function.__defaults__, function.__kwdefaults__))
 
 
 def _feed_code(sha: Any, code: CodeType) -> None:

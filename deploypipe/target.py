@@ -46,9 +46,9 @@ class Limits(_Strict):
         accuracy_drop: Points of the model's own score lost against eager PyTorch.
     """
 
-    normalized_error: float = Field(1e-4, gt=0)
-    unequal_share: float = Field(1e-4, ge=0)
-    accuracy_drop: float = Field(0.5, ge=0)
+    normalized_error: float = Field(default=1e-4, gt=0)
+    unequal_share: float = Field(default=1e-4, ge=0)
+    accuracy_drop: float = Field(default=0.5, ge=0)
 
 
 class Target(_Strict):
@@ -66,9 +66,9 @@ class Target(_Strict):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
     description: str = ""
     platform: str = "host"
-    max_size: int = Field(64, ge=1)
+    max_size: int = Field(default=64, ge=1)
     artifacts: tuple[ArtifactRequest, ...] = Field(alias="artifact", min_length=1)
-    limits: Limits = Limits()  # type: ignore[call-arg]  # pydantic fills the defaults
+    limits: Limits = Limits()
 
 
 def this_platform() -> str:
@@ -110,14 +110,15 @@ def _explain(error: ValidationError, origin: str) -> DeployError:
     first = error.errors()[0]
     where = [str(part) for part in first["loc"]]
     if first["type"] == "extra_forbidden":
-        return DeployError(f"{origin} has an unknown key '{'.'.join(where)}'", nearest(where[-1], _keys(where)))
+        return DeployError(
+            f"{origin} has an unknown key '{'.'.join(where)}'", nearest(where[-1], _keys(where))
+        )
     return DeployError(f"{origin}: '{'.'.join(where)}' is wrong: {first['msg']}", "Correct that value.")
 
 
 def _keys(where: list[str]) -> list[str]:
-    model: type[BaseModel] = {"artifact": ArtifactRequest, "limits": Limits}.get(where[0], Target)
-    if len(where) == 1:
-        model = Target
+    tables: dict[str, type[BaseModel]] = {"artifact": ArtifactRequest, "limits": Limits}
+    model = tables.get(where[0], Target) if len(where) > 1 else Target
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
