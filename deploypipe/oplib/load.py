@@ -93,9 +93,7 @@ def _import(path: Path, namespace: str) -> ModuleType:
         found.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise DeployError(
-            f"{path} cannot be imported: {type(error).__name__}: {error}", "Mend it."
-        ) from error
+        raise DeployError(f"{path} cannot be imported: {type(error).__name__}: {error}", "Mend it.") from error
     return module
 
 

@@ -36,6 +36,8 @@ def reference(
     positive = input > 0
     # The logarithm of a zero is never used, but an infinity would make NaNs on its way.
     log_u = torch.where(positive, input, 1.0).log().unsqueeze(1)
+    # Of equal rank, since ExecuTorch refuses to broadcast [1,1,D] with [k,D].
+    r, log_c, beta = r.unsqueeze(0), log_c.unsqueeze(0), beta.unsqueeze(0)
     t = torch.floor(log_u / r + beta)
     a = log_c - r * ((t - beta) + 1)
     index = torch.where(positive.unsqueeze(1), a, torch.inf).argmin(dim=2)
@@ -69,9 +71,7 @@ class CWS(nn.Module):
         """
         if r.dim() != 2 or r.shape != log_c.shape or r.shape != beta.shape:
             shapes = ", ".join(str(list(table.shape)) for table in (r, log_c, beta))
-            raise DeployError(
-                f"The CWS tables are of shapes {shapes}", "Give three tables of one shape [k,D]."
-            )
+            raise DeployError(f"The CWS tables are of shapes {shapes}", "Give three tables of one shape [k,D].")
         if not bool((r > 0).all()):
             raise DeployError("The CWS table r has values that are not positive", "Draw r from Gamma(2,1).")
         module = cls.__new__(cls)

@@ -133,9 +133,7 @@ def _setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, .
 
 
 def _backward(ctx: Any, grad_output: Tensor, grad_h: Tensor, grad_c: Tensor) -> tuple[Tensor, ...]:
-    grads: tuple[Tensor, ...] = torch.ops.deploypipe.lltm_backward(
-        grad_output, grad_h, grad_c, *ctx.saved_tensors
-    )
+    grads: tuple[Tensor, ...] = torch.ops.deploypipe.lltm_backward(grad_output, grad_h, grad_c, *ctx.saved_tensors)
     return grads
 
 

@@ -44,6 +44,4 @@ def samples() -> tuple[Sample, ...]:
     return tuple(Sample(name, (torch.randn(shape, generator=generator),)) for name, shape in shapes.items())
 
 
-SPEC = OpSpec(
-    name="square", reference=reference, samples=samples, gradient=Gradient(_backward, _setup_context)
-)
+SPEC = OpSpec(name="square", reference=reference, samples=samples, gradient=Gradient(_backward, _setup_context))
