@@ -1,0 +1,14 @@
+// The ops of the project. A line here is all that an op needs to run in every runtime.
+#pragma once
+
+#include "kernels/cws.h"
+#include "kernels/lltm.h"
+#include "kernels/square.h"
+#include "op.h"
+
+namespace op {
+
+using Ops = List<Square, Lltm, Cws>;
+using Training = List<SquareBackward>;
+
+}  // namespace op
