@@ -32,12 +32,16 @@ def reference(
         output[T,B,H] with the hidden state after every step, and h[B,H] and c[B,H] after the last.
     """
     h, c = h0, c0
+    hidden = h0.size(1)
     outputs = []
     for x in input.unbind(0):
         gates = F.linear(torch.cat([h, x], dim=1), weight, bias)
-        input_gate, output_gate, candidate = gates.chunk(3, dim=1)
-        c = c + torch.sigmoid(input_gate) * F.elu(candidate)
-        h = torch.sigmoid(output_gate) * torch.tanh(c)
+        # Slices, since ExecuTorch's verifier fixes the batch at the example's when an op returns a list.
+        input_gate = torch.sigmoid(gates[:, :hidden])
+        output_gate = torch.sigmoid(gates[:, hidden : 2 * hidden])
+        candidate = F.elu(gates[:, 2 * hidden :])
+        c = c + input_gate * candidate
+        h = output_gate * torch.tanh(c)
         outputs.append(h)
     return torch.stack(outputs), h, c
 

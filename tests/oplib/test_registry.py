@@ -36,7 +36,7 @@ def test_other_ops_lead_nowhere(name: str) -> None:
 
 
 def test_an_unknown_namespace_is_an_error() -> None:
-    with pytest.raises(DeployError, match="no op library 'deploypip'.*deploypipe"):
+    with pytest.raises(DeployError, match=r"no op library 'deploypip'.*deploypipe"):
         registry.get("deploypip")
 
 

@@ -20,10 +20,11 @@ INPUTS = ("input", "h0", "c0", "weight", "bias")
 OUTPUTS = ("output", "h", "c")
 
 
-def _gradients(
-    op: Callable[..., tuple[torch.Tensor, ...]], sample: Sample, dtype: torch.dtype, used: tuple[int, ...]
-) -> tuple[torch.Tensor, ...]:
-    inputs = [tensor.to(dtype).requires_grad_() for tensor in sample.inputs]
+Op = Callable[..., tuple[torch.Tensor, ...]]
+
+
+def _gradients(op: Op, sample: Sample, dtype: torch.dtype, used: tuple[int, ...]) -> tuple[torch.Tensor, ...]:
+    inputs = [tensor.to(dtype, copy=True).requires_grad_() for tensor in sample.inputs]
     outputs = op(*inputs)
     generator = torch.Generator().manual_seed(7)
     weights = [torch.randn(output.shape, generator=generator).to(dtype) for output in outputs]
@@ -50,7 +51,7 @@ def test_gradients_of_a_long_sequence() -> None:
 
 
 def test_the_reference_has_right_gradients() -> None:
-    inputs = [tensor.double().requires_grad_() for tensor in SAMPLES["step1"].inputs]
+    inputs = [tensor.to(torch.float64, copy=True).requires_grad_() for tensor in SAMPLES["step1"].inputs]
     assert torch.autograd.gradcheck(lltm.reference, inputs)
 
 

@@ -27,7 +27,7 @@ def test_opcheck(spec: OpSpec, sample: Sample) -> None:
 @pytest.mark.parametrize(("spec", "sample"), [case for case in CASES if case.values[0].gradient])
 def test_opcheck_when_training(spec: OpSpec, sample: Sample) -> None:
     overload = getattr(torch.ops.deploypipe, spec.name).default
-    torch.library.opcheck(overload, tuple(tensor.requires_grad_() for tensor in sample.inputs))
+    torch.library.opcheck(overload, tuple(tensor.clone().requires_grad_() for tensor in sample.inputs))
 
 
 @pytest.mark.parametrize(("spec", "sample"), [case for case in CASES if case.values[0].gradient])
