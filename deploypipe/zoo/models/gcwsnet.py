@@ -1,0 +1,97 @@
+"""GCWSNet: consistent weighted samples of the pixels, each looked up in a table of its own, and summed."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from deploypipe.ops import CWS
+from deploypipe.zoo.definition import Definition, Recipe, Shape
+
+
+class HashSum(nn.Module):
+    """Sum over k hashes of one learned row per hash: a linear layer on their one-hot codes.
+
+    It is an embedding and a sum, since EmbeddingBag does not load in two of the runtimes.
+
+    Args:
+        num_hashes: k.
+        bits: Low bits of the index that make up a code.
+        t_bits: Low bits of t that are appended to it.
+        out_features: Width of a row.
+    """
+
+    def __init__(self, num_hashes: int, bits: int, t_bits: int, out_features: int) -> None:
+        super().__init__()
+        self.index_codes, self.t_codes = 2**bits, 2**t_bits
+        codes = self.index_codes * self.t_codes
+        # The last row stands for "no sample": it is zero and stays zero.
+        self.table = nn.Embedding(num_hashes * codes + 1, out_features, padding_idx=num_hashes * codes)
+        self.bias = nn.Parameter(torch.zeros(out_features))
+        self.register_buffer("offset", torch.arange(num_hashes) * codes)
+        nn.init.normal_(self.table.weight[:-1], std=1 / math.sqrt(num_hashes))
+
+    offset: torch.Tensor
+
+    def forward(self, index: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Takes index and t int64[B,k], returns float32[B,out_features]; index -1 adds nothing."""
+        code = torch.remainder(index, self.index_codes)
+        if self.t_codes > 1:
+            code = code * self.t_codes + torch.remainder(t, self.t_codes)
+        row = (code + self.offset).masked_fill(index < 0, self.table.num_embeddings - 1)
+        total: torch.Tensor = self.table(row).sum(dim=1) + self.bias
+        return total
+
+
+class GCWSNet(nn.Module):
+    """A linear or one-hidden-layer classifier on hashes of nonnegative data.
+
+    Args:
+        in_features: Pixels of an image.
+        classes: Logits.
+        num_hashes: k.
+        bits: Low bits of the index that are kept; None keeps all, up to 8.
+        t_bits: Low bits of t that are kept.
+        hidden: Width of the hidden layer; 0 makes the head linear.
+        seed: Of the hash parameters.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        classes: int = 10,
+        num_hashes: int = 256,
+        *,
+        bits: int | None = None,
+        t_bits: int = 0,
+        hidden: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        bits = min(8, math.ceil(math.log2(in_features))) if bits is None else bits
+        self.cws = CWS(in_features, num_hashes, seed=seed)
+        self.sum = HashSum(num_hashes, bits, t_bits, hidden or classes)
+        self.head = nn.Sequential(nn.ReLU(), nn.Linear(hidden, classes)) if hidden else nn.Identity()
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Takes image float32[B,C,H,W] with no negative value, returns logits float32[B,classes]."""
+        index, t = self.cws(image.flatten(1))
+        logits: torch.Tensor = self.head(self.sum(index, t))
+        return logits
+
+
+def build(shape: Shape, classes: int, seed: int) -> GCWSNet:
+    """Makes the network for images of a shape, with hash parameters from the seed."""
+    return GCWSNet(math.prod(shape), classes, seed=seed)
+
+
+MODEL = Definition(
+    build,
+    recipes={
+        "digits": Recipe(epochs=12, learning_rate=1e-2),
+        "fashion-mnist": Recipe(epochs=5, learning_rate=5e-3, batch_size=128),
+    },
+    ops=True,
+)
