@@ -230,7 +230,7 @@ class LoadTime {
   void run() {
     for (int i = 0; i < op_.inputs.size(); ++i) {
       // An input without any known shape looks like a scalar here: nothing can be said then.
-      if (!read(i) && op_.inputs[i].rank > 0) return;
+      if (!read(i) && (op_.inputs[i].rank > 0 || op_.inputs[i].spread >= 0)) return;
     }
     std::array<op::Scalar, op::kMaxAttributes> attributes;
     for (int i = 0; i < op_.attributes.size(); ++i) {

@@ -1,0 +1,148 @@
+"""Builds op libraries with CMake and ninja; a library whose inputs are unchanged is not built again."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from deploypipe import cache, fingerprint
+from deploypipe.errors import DeployError
+from deploypipe.native import toolchain
+from deploypipe.native.sources import PROJECT, OpSource, digest
+
+# Stands before the description of the ops in the bytes of every library (csrc/ops.cpp).
+_MARK = b'deploypipe-ops:{"namespace"'
+_ERRORS_SHOWN = 5
+
+
+def library(binding: str, source: OpSource = PROJECT, platform: str | None = None) -> Path:
+    """Returns the op library of a source for a runtime, building it when it is not there yet.
+
+    Args:
+        binding: The runtime: torch, onnxruntime or executorch.
+        source: The project's ops, or a user's.
+        platform: None for this machine, or a platform that has a toolchain file.
+
+    Raises:
+        DeployError: Something that the build needs is missing, or the build failed.
+    """
+    toolchain.known(binding)
+    other = None if platform in {None, "host"} or platform == toolchain.host_platform() else platform
+    if lack := toolchain.missing(binding, other):
+        raise lack.error()
+    folder, _ = _stage(binding, source, other)
+    return folder / _file_name(binding, source)
+
+
+def build(
+    source: OpSource, platform: str | None = None, bindings: Sequence[str] = toolchain.BINDINGS
+) -> dict[str, Path]:
+    """Returns the op libraries of a source for several runtimes; builds what is missing."""
+    return {binding: library(binding, source, platform) for binding in bindings}
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Returns the description of its ops that a library of any platform carries.
+
+    Returns:
+        {"namespace": ..., "ops": [{"name", "signature", "training", "inputs", "attributes", "outputs"}]}
+
+    Raises:
+        DeployError: The file is not an op library.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DeployError(f"{path} cannot be read: {error.strerror}", "Give the path of an op library.") from None
+    start = data.find(_MARK)
+    end = data.find(b"\0", start)
+    if start < 0 or end < 0:
+        raise DeployError(f"{path} is not an op library", "Build it with 'deploypipe ops build'.")
+    found: dict[str, Any] = json.loads(data[data.index(b"{", start) : end])
+    return found
+
+
+def _file_name(binding: str, source: OpSource) -> str:
+    return f"lib{source.namespace}_{binding}.so"
+
+
+def _compiler(platform: str | None) -> str:
+    found = toolchain.compiler() if platform is None else toolchain.tool(toolchain.cross_compiler(platform))
+    return found or ""
+
+
+def _stage(binding: str, source: OpSource, platform: str | None) -> tuple[Path, bool]:
+    compiler = _compiler(platform)
+    tools = (binding, platform, compiler, toolchain.compiler_version(compiler))
+    tree = cache.root() / "native-trees" / fingerprint.digest(str(source.directory), *tools)
+    key = fingerprint.digest(
+        digest(source), toolchain.installed_version(binding), str(_root(binding, platform)), *tools
+    )
+    with _locked(tree):
+        return cache.stage("native", key, functools.partial(_make, tree, binding, source, platform))
+
+
+def _root(binding: str, platform: str | None) -> Path | None:
+    """Returns the folder that the headers of a runtime come from."""
+    return toolchain.ort_headers() if binding == "onnxruntime" else toolchain.package_folder(binding, platform)
+
+
+@contextlib.contextmanager
+def _locked(tree: Path) -> Iterator[None]:
+    """Lets one process at a time work in a build tree; the others wait and then find the result."""
+    tree.mkdir(parents=True, exist_ok=True)
+    with (tree / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _make(tree: Path, binding: str, source: OpSource, platform: str | None, into: Path) -> None:
+    log = tree / "build.log"
+    log.write_text("")
+    target = f"{source.namespace}_{binding}"
+    cmake = toolchain.tool("cmake") or "cmake"
+    configure = [cmake, "-G", "Ninja", "-S", str(PROJECT.directory), "-B", str(tree)]
+    _run([*configure, *_settings(binding, source, platform)], log, target)
+    _run([cmake, "--build", str(tree), "--target", target, "-j", str(os.cpu_count() or 1)], log, target)
+    shutil.copy2(tree / _file_name(binding, source), into)
+
+
+def _settings(binding: str, source: OpSource, platform: str | None) -> list[str]:
+    variable = {"torch": "TORCH_ROOT", "onnxruntime": "ORT_INCLUDE_DIR", "executorch": "EXECUTORCH_ROOT"}[binding]
+    settings = {
+        "CMAKE_MAKE_PROGRAM": toolchain.tool("ninja"),
+        "OP_SOURCE": source.directory,
+        "OP_NAMESPACE": source.namespace,
+        "OP_BINDINGS": binding,
+        variable: _root(binding, platform),
+    }
+    if platform is None:
+        settings["CMAKE_CXX_COMPILER"] = _compiler(platform)
+    else:
+        settings["CMAKE_TOOLCHAIN_FILE"] = toolchain.toolchain_file(platform)
+    return [f"-D{name}={value}" for name, value in settings.items()]
+
+
+def _run(command: list[str], log: Path, target: str) -> None:
+    with log.open("a") as file:
+        done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        raise DeployError(f"Building the op library {target} failed:\n{_errors(log)}", f"The whole log is {log}.")
+
+
+def _errors(log: Path) -> str:
+    """Returns the first errors in a log; of a wrong signature, what is wrong with it."""
+    text = log.read_text(errors="replace")
+    if said := re.search(r'signature_error\("([^"]+)"\)', text):
+        return f"  a signature is wrong: {said.group(1)}"
+    lines = [line for line in text.splitlines() if re.search(r"\berror\b", line, re.IGNORECASE)]
+    return "\n".join(f"  {line.strip()}" for line in (lines or text.splitlines())[:_ERRORS_SHOWN])
