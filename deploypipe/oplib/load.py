@@ -32,6 +32,8 @@ def load(directory: str | Path) -> OpLibrary:
             match, its namespace is taken, or it was changed after it had been loaded.
     """
     source = native.source(Path(directory).resolve())
+    if source == native.PROJECT:
+        return registry.get(source.namespace)
     if (known := _loaded(source)) is not None:
         return known
     return attach(OpLibrary(source, _read_specs(source)))
