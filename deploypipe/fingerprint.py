@@ -38,10 +38,15 @@ def file_digest(path: Path) -> str:
 
 
 @functools.cache
-def package_digest() -> str:
-    """Returns a digest of the project's own Python sources."""
+def sources_digest(*parts: str) -> str:
+    """Returns a digest of the project's own Python sources: of some files and folders, or of all."""
     home = Path(__file__).parent
-    return digest({str(path.relative_to(home)): file_digest(path) for path in sorted(home.rglob("*.py"))})
+    found = {
+        path
+        for part in parts or (".",)
+        for path in ((home / part).rglob("*.py") if (home / part).is_dir() else [home / part])
+    }
+    return digest({str(path.relative_to(home)): file_digest(path) for path in found})
 
 
 @functools.singledispatch
@@ -64,9 +69,7 @@ def _feed(value: Any, sha: Any) -> None:
         _feed(type(value), sha)
         _feed({field.name: getattr(value, field.name) for field in fields(value)}, sha)
     else:
-        raise UnknownContentError(
-            f"a {type(value).__module__}.{type(value).__qualname__} has no known content"
-        )
+        raise UnknownContentError(f"a {type(value).__module__}.{type(value).__qualname__} has no known content")
 
 
 @_feed.register(NoneType | bool | int | float | complex | str | PurePath)
@@ -142,9 +145,7 @@ def _feed_home(sha: Any, kind: Any) -> None:
     try:
         path = Path(inspect.getfile(kind))
     except (TypeError, OSError):
-        raise UnknownContentError(
-            f"the source of {kind.__module__}.{kind.__qualname__} is not on disk"
-        ) from None
+        raise UnknownContentError(f"the source of {kind.__module__}.{kind.__qualname__} is not on disk") from None
     if "site-packages" not in path.parts:
         sha.update(_source_digest(path, path.stat().st_mtime_ns).encode())
 

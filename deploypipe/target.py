@@ -110,9 +110,7 @@ def _explain(error: ValidationError, origin: str) -> DeployError:
     first = error.errors()[0]
     where = [str(part) for part in first["loc"]]
     if first["type"] == "extra_forbidden":
-        return DeployError(
-            f"{origin} has an unknown key '{'.'.join(where)}'", nearest(where[-1], _keys(where))
-        )
+        return DeployError(f"{origin} has an unknown key '{'.'.join(where)}'", nearest(where[-1], _keys(where)))
     return DeployError(f"{origin}: '{'.'.join(where)}' is wrong: {first['msg']}", "Correct that value.")
 
 

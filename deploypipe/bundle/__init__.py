@@ -1,0 +1,1 @@
+"""Bundles: their format, packing, checking, loading and verification."""

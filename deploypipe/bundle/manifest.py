@@ -1,0 +1,188 @@
+"""The manifest of a bundle: what it holds, what it needs, and what it was found to do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from deploypipe.errors import DeployError
+from deploypipe.target import ArtifactRequest
+from deploypipe.tensors import AxisRange, TensorInfo
+
+FILE, GOLDEN = "manifest.json", "golden.safetensors"
+FORMAT: Literal[1] = 1
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RuntimeInfo(_Strict):
+    """The runtime of a bundle.
+
+    Attributes:
+        name: A name of `deploypipe runtimes`.
+        package: The Python distribution that executes the artifact.
+        min_version: The oldest version that the artifact runs on.
+        built_with: The version that it was made and verified with.
+        notes: Facts of the lowering, such as the opset or the instruction set.
+    """
+
+    name: str
+    package: str
+    min_version: str
+    built_with: str
+    notes: dict[str, str] = {}
+
+
+class OpInfo(_Strict):
+    """A custom op of the model, and how it runs in this bundle.
+
+    Attributes:
+        name: `namespace::op`.
+        path: What the verification found: `native`, `inlined` or `decomposed`.
+        library: The op library in the bundle that provides it, or None.
+        abi: Package and version that the library was built for.
+        reason: Why there is no library where one could be.
+    """
+
+    name: str
+    path: str
+    library: str | None = None
+    abi: dict[str, str] = {}
+    reason: str = ""
+
+
+class Check(_Strict):
+    """One comparison of an output with its golden vector, or of a score with that of eager PyTorch.
+
+    Attributes:
+        what: The form that ran and the case, such as `native, batch=5`.
+        output: Name of the output, or of the score.
+        metric: Name of the metric.
+        value: What was measured; None when it is not a finite number.
+        limit: The largest value that passes.
+        passed: Whether it did.
+    """
+
+    what: str
+    output: str
+    metric: str
+    value: float | None
+    limit: float
+    passed: bool
+
+    def describe(self) -> str:
+        """Returns the finding as a sentence part."""
+        value = "not finite" if self.value is None else f"{self.value:.3g}"
+        return f"{self.output}: {self.metric} {value}, limit {self.limit:.3g} ({self.what})"
+
+
+class Verdict(_Strict):
+    """What verification found.
+
+    Attributes:
+        passed: True when every check passed and nothing went wrong.
+        checks: Every comparison that was made.
+        scores: The model's own scores in this runtime.
+        eager_scores: The same scores in eager PyTorch.
+        failures: One sentence per failed check or error.
+    """
+
+    passed: bool
+    checks: tuple[Check, ...] = ()
+    scores: dict[str, float] = {}
+    eager_scores: dict[str, float] = {}
+    failures: tuple[str, ...] = ()
+
+    def worst(self) -> Check | None:
+        """Returns the check that came nearest to its limit, or went furthest beyond."""
+        return max(self.checks, key=_strain, default=None)
+
+
+def _strain(check: Check) -> float:
+    if check.value is None:
+        return float("inf")
+    return check.value / check.limit if check.limit else check.value
+
+
+class Manifest(_Strict):
+    """Everything that a bundle says about itself.
+
+    Attributes:
+        deploypipe_bundle: Version of this format.
+        model: Name of the model.
+        target: Name of the target.
+        platform: Where its op libraries run, such as `linux-x86_64`.
+        request: Runtime, precision and form that the target asked for.
+        runtime: The runtime that executes it.
+        artifact: File name of the artifact.
+        ops: The custom ops of the model.
+        inputs: In the order of the model's arguments.
+        outputs: In the order of the model's results.
+        axes: Range of each dynamic axis.
+        finite_inputs: The model refuses NaN and infinity.
+        sizes: Bytes of each file.
+        files: SHA-256 of each file, hex.
+        verdict: None only while the bundle is being verified.
+        built_by: Versions of the tools.
+        key: Digest of all that the bundle was made from.
+    """
+
+    deploypipe_bundle: Literal[1] = FORMAT
+    model: str
+    target: str
+    platform: str
+    request: ArtifactRequest
+    runtime: RuntimeInfo
+    artifact: str
+    ops: tuple[OpInfo, ...]
+    inputs: tuple[TensorInfo, ...] = Field(min_length=1)
+    outputs: tuple[TensorInfo, ...] = Field(min_length=1)
+    axes: dict[str, AxisRange]
+    finite_inputs: bool = False
+    sizes: dict[str, int]
+    files: dict[str, str]
+    verdict: Verdict | None = None
+    built_by: dict[str, str]
+    key: str
+
+    def libraries(self) -> tuple[str, ...]:
+        """Returns the op libraries of the bundle, each once."""
+        return tuple(dict.fromkeys(op.library for op in self.ops if op.library))
+
+
+def read(bundle: Path) -> Manifest:
+    """Reads the manifest of a bundle.
+
+    Raises:
+        DeployError: There is none, or it is damaged, or of a newer version.
+    """
+    path = bundle / FILE
+    if not path.is_file():
+        raise DeployError(f"{bundle} is not a bundle: it has no {FILE}", "Name the folder that holds it.")
+    try:
+        table = json.loads(path.read_text())
+        version = table.get("deploypipe_bundle")
+        if isinstance(version, int) and version > FORMAT:
+            raise DeployError(
+                f"{bundle} has format {version}; this deploypipe reads up to {FORMAT}", "Install a newer deploypipe."
+            )
+        return Manifest.model_validate(table)
+    except (ValueError, AttributeError) as error:
+        raise DeployError(f"{path} is damaged: {_said(error)}", "Build the bundle again.") from None
+
+
+def write(manifest: Manifest, bundle: Path) -> None:
+    """Writes the manifest of a bundle."""
+    (bundle / FILE).write_text(manifest.model_dump_json(indent=2, by_alias=True) + "\n")
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return str(error)

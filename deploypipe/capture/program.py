@@ -1,0 +1,277 @@
+"""Program: the exported graph of a model, the sizes that it admits and the answers that it must give."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from deploypipe.capture.inputs import axes_of, drawn, enlarged, export_sizes, golden_sizes
+from deploypipe.capture.validate import output_names
+from deploypipe.errors import DeployError
+from deploypipe.predict import CHUNK, batch_axis, chunked, scores_of
+from deploypipe.spec import Axis, ModelSpec, Predict
+from deploypipe.tensors import AxisRange, Case, TensorInfo, load_cases, save_cases
+
+if TYPE_CHECKING:
+    import torch
+    from torch.export import ExportedProgram
+
+GRAPH, GOLDEN, FACTS = "program.pt2", "golden.safetensors", "program.json"
+BUILTIN = {"aten", "prim", "prims", "higher_order", "quantized", "quantized_decomposed", "_", "sym"}
+
+
+class Facts(BaseModel):
+    """What is known of a program beside its graph; stored as JSON."""
+
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    axes: dict[str, AxisRange]
+    ops: tuple[str, ...]
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A captured model.
+
+    Attributes:
+        spec: The resolved spec that it was captured from.
+        folder: Where its graph and golden vectors lie.
+        facts: Inputs, outputs, axes, custom ops as `namespace::name`, and the scores of eager PyTorch.
+        key: Digest of what it was captured from, or None where that cannot be told.
+    """
+
+    spec: ModelSpec
+    folder: Path
+    facts: Facts
+    key: str | None = None
+
+    @classmethod
+    def load(cls, spec: ModelSpec, folder: Path, key: str | None = None) -> Program:
+        """Reads a program that `capture` wrote."""
+        return cls(spec, folder, Facts.model_validate_json((folder / FACTS).read_text()), key)
+
+    def exported(self) -> ExportedProgram:
+        """Returns the graph."""
+        import torch
+
+        exported: ExportedProgram = torch.export.load(self.folder / GRAPH)
+        return exported
+
+    def decomposed(self) -> ExportedProgram:
+        """Returns the graph with every custom op replaced by its reference.
+
+        Raises:
+            DeployError: The reference of an op cannot follow a dynamic axis.
+        """
+        exported = self.exported()
+        if not self.facts.ops:
+            return exported
+        try:
+            decomposed: ExportedProgram = exported.run_decompositions(_references(self.facts.ops))
+        except Exception as error:
+            raise DeployError(
+                f"{', '.join(self.facts.ops)} cannot be decomposed: {first_line(error)}",
+                "Make the axis that its reference loops over static, or use native ops.",
+            ) from error
+        return decomposed
+
+    def golden(self) -> list[Case]:
+        """Returns the golden vectors."""
+        return load_cases(self.folder / GOLDEN)
+
+
+def capture(spec: ModelSpec, max_size: int | None, folder: Path) -> None:
+    """Exports a resolved spec and records its golden vectors and its score, into an empty folder.
+
+    Args:
+        spec: What `resolve` returned.
+        max_size: Upper bound on dynamic axes, for runtimes that plan memory ahead; None leaves them.
+        folder: Receives the graph, the golden vectors and the facts.
+
+    Raises:
+        DeployError: The module fails on its example, cannot be exported with its dynamic axes, gives
+            something that is not a tensor, or uses an op that no op library provides.
+    """
+    import torch
+
+    axes = {name: _capped(axis, max_size) for name, axis in axes_of(spec).items()}
+    with torch.no_grad():
+        _try(spec, spec.example_inputs)
+        exported = _export(spec, axes)
+        ops = custom_ops(exported)
+        inputs, outputs = _tensor_infos(spec, exported)
+        facts = Facts(
+            inputs=inputs,
+            outputs=outputs,
+            axes={name: AxisRange(min=axis.min, max=axis.max) for name, axis in axes.items()},
+            ops=ops,
+            scores=scores_of(spec.evaluate, _eager(spec, inputs, outputs)),
+        )
+        save_cases(
+            [_case(spec, facts, sizes, seed) for seed, sizes in enumerate(golden_sizes(axes))],
+            folder / GOLDEN,
+        )
+    torch.export.save(exported, folder / GRAPH)
+    (folder / FACTS).write_text(json.dumps(facts.model_dump(), indent=2))
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's text, or its type when it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+def custom_ops(exported: ExportedProgram) -> tuple[str, ...]:
+    """Returns the custom ops of a graph as `namespace::name`, each known to an op library.
+
+    Raises:
+        DeployError: No op library that is loaded provides one of them.
+    """
+    import torch
+
+    from deploypipe.oplib import registry
+
+    names = {
+        node.target._schema.name
+        for node in exported.graph.nodes
+        if isinstance(node.target, torch._ops.OpOverload) and node.target.namespace not in BUILTIN
+    }
+    for name in sorted(names):
+        if registry.for_torch_op(name) is None:
+            raise DeployError(
+                f"No op library provides the op {name} of this model",
+                "Write it as an op library and call deploypipe.ops.load(DIR) before the model is made.",
+            )
+    return tuple(sorted(names))
+
+
+def _capped(axis: Axis, max_size: int | None) -> Axis:
+    return Axis(axis.name, axis.min, max(axis.min, min(axis.max, max_size or axis.max)))
+
+
+def _try(spec: ModelSpec, inputs: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+    import torch
+
+    try:
+        result = spec.module(*inputs)
+    except Exception as error:
+        raise DeployError(
+            f"The model '{spec.name}' fails on its example inputs: {type(error).__name__}: {first_line(error)}",
+            "Mend it until module(*example_inputs) works.",
+        ) from error
+    leaves: list[Any] = torch.utils._pytree.tree_leaves(result)
+    if not leaves or not all(isinstance(leaf, torch.Tensor) for leaf in leaves):
+        raise DeployError(f"The model '{spec.name}' returns something that is not a tensor", "Return tensors only.")
+    return leaves
+
+
+def _export(spec: ModelSpec, axes: dict[str, Axis]) -> ExportedProgram:
+    import torch
+
+    example = enlarged(spec, export_sizes(axes))
+    _try(spec, example)
+    try:
+        return torch.export.export(spec.module, example, dynamic_shapes=_dynamic_shapes(spec, axes))
+    except Exception as error:
+        said = f" with {', '.join(axes)} dynamic" if axes else ""
+        raise DeployError(
+            f"The model '{spec.name}' cannot be exported{said}: {first_line(error)}",
+            "Change the part of the model that the text names, or leave the axis out of dynamic_axes.",
+        ) from error
+
+
+def _dynamic_shapes(spec: ModelSpec, axes: dict[str, Axis]) -> tuple[Any, ...]:
+    import torch
+
+    dims = {
+        name: torch.export.Dim(name, min=axis.min, max=axis.max) for name, axis in axes.items() if axis.min < axis.max
+    }
+    shapes = tuple(
+        {dim: dims[axis.name] for dim, axis in chosen.items() if isinstance(axis, Axis) and axis.name in dims}
+        for chosen in ((spec.dynamic_axes or {}).get(name, {}) for name in spec.input_names)
+    )
+    parameters = inspect.signature(spec.module.forward).parameters.values()
+    variadic = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+    return (shapes,) if variadic else shapes
+
+
+def _tensor_infos(spec: ModelSpec, exported: ExportedProgram) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:
+    """Reads dtypes and shapes off the graph, with the user's axis names for its symbols."""
+    values = {node.name: node.meta.get("val") for node in exported.graph.nodes}
+    inputs = [values[name] for name in exported.graph_signature.user_inputs]
+    symbols = {
+        str(value.shape[dim]): axis.name
+        for name, value in zip(spec.input_names, inputs, strict=True)
+        for dim, axis in (spec.dynamic_axes or {}).get(name, {}).items()
+        if isinstance(axis, Axis)
+    }
+    outputs = [_output(spec, values, name) for name in exported.graph_signature.user_outputs]
+    names = output_names(spec, len(outputs))
+    return _infos(spec.input_names, inputs, symbols), _infos(names, outputs, symbols)
+
+
+def _output(spec: ModelSpec, values: dict[str, Any], name: Any) -> Any:
+    if not hasattr(values.get(name), "shape"):
+        raise DeployError(f"The model '{spec.name}' has a constant output", "Return only what depends on the input.")
+    return values[name]
+
+
+def _infos(names: Sequence[str], values: Sequence[Any], symbols: dict[str, str]) -> tuple[TensorInfo, ...]:
+    return tuple(
+        TensorInfo(
+            name=name,
+            dtype=str(value.dtype).removeprefix("torch."),
+            shape=tuple(size if isinstance(size, int) else _said(str(size), symbols) for size in value.shape),
+        )
+        for name, value in zip(names, values, strict=True)
+    )
+
+
+def _said(expression: str, symbols: dict[str, str]) -> str:
+    return re.sub(r"\bs\d+\b", lambda match: symbols.get(match.group(), match.group()), expression)
+
+
+def _eager(spec: ModelSpec, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo]) -> Predict:
+    """Returns a Predict that runs the module itself, in chunks where a batch can be split."""
+    import torch
+
+    def run(*arrays: Any) -> tuple[Any, ...]:
+        return tuple(tensor.numpy() for tensor in _try(spec, tuple(torch.from_numpy(array) for array in arrays)))
+
+    return chunked(run, CHUNK if batch_axis(inputs, outputs) else None)
+
+
+def _case(spec: ModelSpec, facts: Facts, sizes: dict[str, int], seed: int) -> Case:
+    inputs = drawn(spec, sizes, seed)
+    outputs = [leaf.numpy() for leaf in _try(spec, inputs)]
+    return Case(
+        {info.name: tensor.numpy() for info, tensor in zip(facts.inputs, inputs, strict=True)},
+        {info.name: array for info, array in zip(facts.outputs, outputs, strict=True)},
+    )
+
+
+def _reference_of(op: str) -> Callable[..., Any]:
+    from deploypipe.oplib import registry
+
+    found = registry.for_torch_op(op)
+    if found is None:
+        raise DeployError(f"No op library provides {op}", "Call deploypipe.ops.load(DIR) first.")
+    return found[1].reference
+
+
+def _references(ops: Sequence[str]) -> dict[Any, Callable[..., Any]]:
+    import torch
+
+    return {
+        getattr(getattr(torch.ops, space), name).default: _reference_of(op)
+        for op in ops
+        for space, name in [op.split("::")]
+    }

@@ -1,0 +1,45 @@
+"""Running a model over a data set, whatever executes it: splitting of batches, and scoring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from deploypipe.spec import Evaluate, Predict
+    from deploypipe.tensors import TensorInfo
+
+    Array = np.ndarray[Any, Any]
+
+CHUNK = 256
+
+
+def batch_axis(inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo]) -> str | None:
+    """Returns the axis that leads every input and output, along which a large batch can be split."""
+    leading = {info.shape[0] if info.shape else None for info in (*inputs, *outputs)}
+    axis = leading.pop() if len(leading) == 1 else None
+    return axis if isinstance(axis, str) else None
+
+
+def chunked(predict: Predict, size: int | None) -> Predict:
+    """Returns a `Predict` that feeds at most `size` rows at a time; None leaves batches whole."""
+    import numpy as np
+
+    def run(*inputs: Array) -> tuple[Array, ...]:
+        rows = inputs[0].shape[0] if inputs[0].ndim else 0
+        if size is None or rows <= size:
+            return predict(*inputs)
+        parts = [predict(*(array[start : start + size] for array in inputs)) for start in range(0, rows, size)]
+        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+    return run
+
+
+def scores_of(evaluate: Evaluate | None, predict: Predict) -> dict[str, float]:
+    """Runs the evaluation of a spec; a plain number is called `accuracy`."""
+    if evaluate is None:
+        return {}
+    result = evaluate(predict)
+    return dict(result) if isinstance(result, Mapping) else {"accuracy": float(result)}

@@ -1,0 +1,62 @@
+"""AOTInductor: the graph compiled to a shared library by torch.compile's backend, in one `.pt2` file."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deploypipe.availability import Availability
+from deploypipe.errors import DeployError
+from deploypipe.runtimes.protocol import Lowered
+from deploypipe.runtimes.torch_session import TorchSession, load_libraries
+
+if TYPE_CHECKING:
+    from deploypipe.capture import Program
+
+NAME = "aotinductor"
+DESCRIPTION = "AOTInductor, a compiled library for Python and C++ servers on libtorch"
+ARTIFACT = "model.pt2"
+PRECISIONS: tuple[str, ...] = ("fp32",)
+BINDING = "torch"
+PORTABLE = False
+PLANS_MEMORY = False
+PACKAGE = "torch"
+MIN_VERSION = "2.13"
+EXTRA = ""
+
+# The compiler would otherwise emit whatever the building machine has, and the bundle would die with an
+# illegal instruction on an older server.
+PORTABLE_ISA = {"x86_64": ("x86-64-v3", 256)}
+
+
+def available() -> Availability:
+    """Needs a C++ compiler to lower; running a bundle does not."""
+    if not (shutil.which("g++") or shutil.which("clang++")):
+        return Availability(False, "There is no C++ compiler. Run `apt-get install g++`.")
+    return Availability(True)
+
+
+def lower(program: Program, decomposed: bool, artifact: Path) -> Lowered:
+    """Compiles the exported graph; weights lie inside the package."""
+    import torch
+
+    exported = program.decomposed() if decomposed else program.exported()
+    march, width = PORTABLE_ISA.get(platform.machine(), (None, None))
+    options: dict[str, Any] = {"cpp.march": march, "cpp.simdlen": width} if march else {}
+    torch._inductor.aoti_compile_and_package(exported, package_path=str(artifact), inductor_configs=options)
+    return Lowered({"instruction_set": march or platform.machine()})
+
+
+def load(artifact: Path, libraries: Sequence[Path]) -> TorchSession:
+    """Loads a compiled package."""
+    import torch
+
+    load_libraries(libraries)
+    try:
+        return TorchSession(torch._inductor.aoti_load_package(str(artifact)))
+    except RuntimeError as error:
+        text = str(error).strip().splitlines()[0]
+        raise DeployError(f"{artifact.name} does not load in torch {torch.__version__}: {text}") from error

@@ -1,0 +1,143 @@
+"""ExecuTorch with the XNNPACK delegate, for phones: custom ops as kernels, or decomposed for a stock runtime."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deploypipe import installed
+from deploypipe.availability import Availability
+from deploypipe.errors import DeployError
+from deploypipe.runtimes.protocol import Lowered
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from deploypipe.capture import Program
+    from deploypipe.capture.program import Facts
+
+    Array = np.ndarray[Any, Any]
+
+NAME = "executorch"
+DESCRIPTION = "ExecuTorch with XNNPACK, for phones"
+ARTIFACT = "model.pte"
+PRECISIONS: tuple[str, ...] = ("fp32",)
+BINDING = "executorch"
+PORTABLE = False
+PLANS_MEMORY = True
+PACKAGE = "executorch"
+MIN_VERSION = "1.4.1"
+EXTRA = "executorch"
+
+
+@dataclass(frozen=True)
+class ExecutorchSession:
+    """A loaded program; the bytes are kept because the runtime reads weights from them without owning them."""
+
+    module: Any
+    content: bytes
+
+    def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        """Runs the model once; outputs are copied out of the program's memory plan."""
+        import torch
+
+        try:
+            outputs = self.module.forward([torch.from_numpy(array) for array in inputs])
+        except RuntimeError as error:
+            text = str(error).strip().splitlines()[0]
+            raise DeployError(f"ExecuTorch refuses the input: {text}", "Keep to the sizes in the manifest.") from error
+        return tuple(output.clone().numpy() for output in outputs)
+
+    def op_paths(self, inputs: Sequence[Array], ops: Sequence[str]) -> dict[str, str]:
+        """Looks for the operator in the program: it names every kernel that it calls."""
+        return {op: "native" if f"{op}\0".encode() in self.content else "decomposed" for op in ops}
+
+
+def available() -> Availability:
+    """Needs the executorch package to lower and to run."""
+    return installed.extra(EXTRA)
+
+
+def lower(program: Program, decomposed: bool, artifact: Path) -> Lowered:
+    """Partitions the graph for XNNPACK and writes the program with its memory plan."""
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    exported = program.decomposed() if decomposed else program.exported()
+    try:
+        edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
+        compiled = edge.to_executorch()
+    except Exception as error:
+        text = str(error).strip().splitlines()[0]
+        raise DeployError(
+            f"The model cannot be lowered to ExecuTorch: {text}",
+            "Replace the operator that the text names, or build for another runtime.",
+        ) from error
+    plan = compiled.executorch_program.execution_plan[0]
+    _check_sizes(plan, program.facts)
+    artifact.write_bytes(compiled.buffer)
+    return Lowered({"delegates": str(len(plan.delegates)), "planned_bytes": str(sum(plan.non_const_buffer_sizes))})
+
+
+def load(artifact: Path, libraries: Sequence[Path]) -> ExecutorchSession:
+    """Loads a program after its kernels."""
+    runtime = _runtime()
+    load_libraries(libraries)
+    content = artifact.read_bytes()
+    try:
+        return ExecutorchSession(runtime._load_for_executorch_from_buffer(content), content)
+    except RuntimeError as error:
+        text = str(error).strip().splitlines()[0]
+        raise DeployError(
+            f"{artifact.name} does not load in ExecuTorch {installed.version('executorch')}: {text}",
+            "Build the bundle again, or give it the op library that it names.",
+        ) from error
+
+
+def load_libraries(libraries: Sequence[Path]) -> None:
+    """Registers kernels with the runtime, which must be in the process first.
+
+    Raises:
+        DeployError: A library cannot be loaded by this version of ExecuTorch.
+    """
+    for library in libraries:
+        _load_library(library.resolve())
+
+
+@functools.cache
+def _load_library(library: Path) -> None:
+    import ctypes
+
+    _runtime()
+    try:
+        ctypes.CDLL(str(library))
+    except OSError as error:
+        raise DeployError(
+            f"The op library {library.name} does not load in ExecuTorch {installed.version('executorch')}: {error}",
+            "Build the bundle again with the version of executorch that is installed here.",
+        ) from error
+
+
+def _runtime() -> Any:
+    """Imports the runtime alone; `executorch.runtime` would pull in the whole compiler."""
+    import_module("torch")  # its libraries must be in the process first
+    return import_module("executorch.extension.pybindings._portable_lib")
+
+
+def _check_sizes(plan: Any, facts: Facts) -> None:
+    """Asserts that the memory plan admits every axis at its full range.
+
+    Raises:
+        DeployError: The compiler reduced the range, or merged or dropped inputs.
+    """
+    planned = [tuple(plan.values[index].val.sizes) for index in plan.inputs]
+    wanted = [tuple(facts.axes[s].max if isinstance(s, str) else s for s in info.shape) for info in facts.inputs]
+    if planned != wanted:
+        raise DeployError(
+            f"ExecuTorch planned inputs of at most {planned} where {wanted} was asked for",
+            "Lower the maximum of the axis, or leave it out of dynamic_axes.",
+        )

@@ -1,0 +1,172 @@
+"""ONNX Runtime: one `.onnx` file with custom ops as nodes and a function body for each.
+
+With the op library registered the nodes run natively; without it ONNX Runtime inlines the bodies itself.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deploypipe import installed
+from deploypipe.availability import Availability
+from deploypipe.errors import DeployError
+from deploypipe.runtimes.protocol import Lowered
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx
+
+    from deploypipe.capture import Program
+    from deploypipe.tensors import TensorInfo
+
+    Array = np.ndarray[Any, Any]
+
+NAME = "onnxruntime"
+DESCRIPTION = "ONNX Runtime, for servers, desktop apps and the browser"
+ARTIFACT = "model.onnx"
+PRECISIONS: tuple[str, ...] = ("fp32",)
+BINDING = "onnxruntime"
+PORTABLE = True
+PLANS_MEMORY = False
+PACKAGE = "onnxruntime"
+MIN_VERSION = "1.21"
+EXTRA = "onnxruntime"
+
+
+@dataclass(frozen=True)
+class OnnxSession:
+    """A loaded model, and what it was loaded from, so that it can be loaded again to be profiled."""
+
+    session: Any
+    artifact: Path
+    libraries: tuple[Path, ...]
+
+    def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        """Runs the model once."""
+        names = [each.name for each in self.session.get_inputs()]
+        return tuple(self.session.run(None, dict(zip(names, inputs, strict=True))))
+
+    def op_paths(self, inputs: Sequence[Array], ops: Sequence[str]) -> dict[str, str]:
+        """Profiles one run: a custom op that has a node of its own is native, else ORT inlined its body."""
+        with tempfile.TemporaryDirectory() as folder:
+            options = _options(self.libraries)
+            options.enable_profiling = True
+            options.profile_file_prefix = str(Path(folder) / "profile")
+            profiled = _session(self.artifact, options)
+            OnnxSession(profiled, self.artifact, self.libraries).run(inputs)
+            events = json.loads(Path(profiled.end_profiling()).read_text())
+        executed = {event.get("args", {}).get("op_name") for event in events}
+        return {op: "native" if op.split("::")[1] in executed else "inlined" for op in ops}
+
+
+def available() -> Availability:
+    """Needs onnx and onnxscript to lower, onnxruntime to verify."""
+    return installed.extra(EXTRA)
+
+
+def lower(program: Program, decomposed: bool, artifact: Path) -> Lowered:
+    """Exports the graph with the ops of libraries as nodes, and adds their function bodies."""
+    import onnx
+
+    from deploypipe.runtimes import onnx_ops
+
+    facts = program.facts
+    exported = program.decomposed() if decomposed else program.exported()
+    ops = () if decomposed else facts.ops
+    model = _export(exported, facts.inputs, facts.outputs, onnx_ops.translations(ops))
+    onnx_ops.attach_bodies(model, ops)
+    _name_axes(model, facts.inputs)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, artifact)
+    return Lowered({"opset": str(onnx_ops.OPSET), "ir_version": str(model.ir_version)})
+
+
+def load(artifact: Path, libraries: Sequence[Path]) -> OnnxSession:
+    """Loads a model, with op libraries or without."""
+    return OnnxSession(_session(artifact, _options(libraries)), artifact, tuple(libraries))
+
+
+def _export(
+    exported: Any, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], table: Mapping[Any, Any]
+) -> onnx.ModelProto:
+    import torch
+
+    from deploypipe.runtimes.onnx_ops import OPSET
+
+    try:
+        program = torch.onnx.export(
+            exported,
+            dynamo=True,
+            input_names=[info.name for info in inputs],
+            output_names=[info.name for info in outputs],
+            opset_version=OPSET,
+            custom_translation_table=dict(table),
+            verbose=False,
+        )
+    except Exception as error:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        raise DeployError(
+            f"The model cannot be exported to ONNX: {lines[-1] if lines else type(error).__name__}",
+            "Replace the operator that the text names, or build for another runtime.",
+        ) from error
+    if program is None:
+        raise DeployError("The ONNX exporter returned nothing", "Run again with --debug.")
+    model: onnx.ModelProto = program.model_proto
+    return model
+
+
+def _name_axes(model: onnx.ModelProto, infos: Sequence[TensorInfo]) -> None:
+    """Gives dynamic axes the user's names throughout, after checking that all of them survived.
+
+    Raises:
+        DeployError: The exporter changed an input or fixed an axis.
+    """
+    if [value.name for value in model.graph.input] != [info.name for info in infos]:
+        raise DeployError("The ONNX exporter changed the model's inputs", "Build for another runtime.")
+    renamed: dict[str, str] = {}
+    for value, info in zip(model.graph.input, infos, strict=True):
+        for dim, size in zip(value.type.tensor_type.shape.dim, info.shape, strict=True):
+            if isinstance(size, str) != bool(dim.dim_param):
+                raise DeployError(
+                    f"The ONNX exporter fixed the axis {size} of {info.name} to {dim.dim_value}",
+                    "Leave it out of dynamic_axes, or build for another runtime.",
+                )
+            if dim.dim_param:
+                renamed[dim.dim_param] = str(size)
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param in renamed:
+                dim.dim_param = renamed[dim.dim_param]
+
+
+def _options(libraries: Sequence[Path]) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    for library in libraries:
+        try:
+            options.register_custom_ops_library(str(library))
+        except Exception as error:
+            raise DeployError(
+                f"The op library {library.name} does not load in ONNX Runtime {onnxruntime.__version__}: {error}",
+                f"Install onnxruntime {MIN_VERSION} or newer, or build the bundle again on this platform.",
+            ) from error
+    return options
+
+
+def _session(artifact: Path, options: Any) -> Any:
+    import onnxruntime
+
+    try:
+        return onnxruntime.InferenceSession(artifact, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise DeployError(
+            f"{artifact.name} does not load in ONNX Runtime {onnxruntime.__version__}: {error}",
+            "Build the bundle again.",
+        ) from error
