@@ -9,6 +9,6 @@
 namespace op {
 
 using Ops = List<Square, Lltm, Cws>;
-using Training = List<SquareBackward>;
+using Training = List<SquareBackward, LltmBackward>;
 
 }  // namespace op

@@ -21,8 +21,14 @@ OP_INLINE float fast_exp(float x) {
   const float shifted = x * kLog2e + kRounder;
   const float whole = shifted - kRounder;
   const float rest = (x - whole * kLn2High) - whole * kLn2Low;
-  float sum = 1.0f / 5040.0f;
-  for (const float divisor : {720.0f, 120.0f, 24.0f, 6.0f, 2.0f, 1.0f, 1.0f}) sum = sum * rest + 1.0f / divisor;
+  float sum = 1.0f / 5040.0f;  // the series of exp, up to the seventh power
+  sum = sum * rest + 1.0f / 720.0f;
+  sum = sum * rest + 1.0f / 120.0f;
+  sum = sum * rest + 1.0f / 24.0f;
+  sum = sum * rest + 1.0f / 6.0f;
+  sum = sum * rest + 0.5f;
+  sum = sum * rest + 1.0f;
+  sum = sum * rest + 1.0f;
   const std::uint32_t exponent = (std::bit_cast<std::uint32_t>(shifted) + 127u) << 23;
   return sum * std::bit_cast<float>(exponent);
 }

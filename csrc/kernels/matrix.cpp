@@ -1,28 +1,93 @@
 #include "kernels/matrix.h"
 
 #include <algorithm>
+#include <cstring>
+
+#include "kernels/clones.h"
 
 namespace op::matrix {
+namespace {
 
-OP_CLONES void multiply_add(std::int64_t rows, std::int64_t depth, std::int64_t columns, Strided a, const float* b,
-                            std::int64_t b_row, float* c, std::int64_t c_row) {
-  std::int64_t i = 0;
-  for (; i + kTileRows <= rows; i += kTileRows) {
-    strip<kTileRows>(depth, columns, {a.data + i * a.row, a.row, a.column}, b, b_row, c + i * c_row, c_row);
+constexpr std::int64_t kWidth = Panels::kWidth;
+constexpr std::int64_t kVectors = 2;  // of 8 floats, in a panel's row
+
+// Compilers make one or two instructions of an operation on it, whatever the processor's registers are.
+using Vector = float __attribute__((vector_size(32)));
+
+/// `kRows` rows of a times `kPanels` panels of b, added to c; the sums stay in registers.
+template <int kRows, int kPanels>
+OP_INLINE void tile(std::int64_t depth, Strided a, const float* b, float* c, std::int64_t c_row) {
+  Vector sum[kRows][kPanels * kVectors];
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i) std::memcpy(sum[i], c + i * c_row, sizeof(sum[i]));
+  for (std::int64_t k = 0; k < depth; ++k) {
+    Vector row[kPanels * kVectors];
+#pragma GCC unroll 8
+    for (int p = 0; p < kPanels; ++p) {
+      std::memcpy(row + p * kVectors, b + (p * depth + k) * kWidth, kWidth * sizeof(float));
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+      const float factor = a.data[i * a.row + k * a.column];
+#pragma GCC unroll 8
+      for (int v = 0; v < kPanels * kVectors; ++v) sum[i][v] += row[v] * factor;
+    }
   }
-  for (; i < rows; ++i) {
-    strip<1>(depth, columns, {a.data + i * a.row, a.row, a.column}, b, b_row, c + i * c_row, c_row);
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i) std::memcpy(c + i * c_row, sum[i], sizeof(sum[i]));
+}
+
+/// A tile whose panel is wider than what is left of c.
+template <int kRows>
+OP_INLINE void last_tile(std::int64_t depth, std::int64_t columns, Strided a, const float* b, float* c,
+                         std::int64_t c_row) {
+  float whole[kRows * kWidth] = {};
+  for (int i = 0; i < kRows; ++i) std::copy_n(c + i * c_row, columns, whole + i * kWidth);
+  tile<kRows, 1>(depth, a, b, whole, kWidth);
+  for (int i = 0; i < kRows; ++i) std::copy_n(whole + i * kWidth, columns, c + i * c_row);
+}
+
+/// `kRows` rows of a times all of b.
+template <int kRows, int kPanels>
+OP_INLINE void strip(Strided a, const Panels& b, float* c, std::int64_t c_row) {
+  const std::int64_t whole = b.columns() / kWidth;
+  std::int64_t p = 0;
+  for (; p + kPanels <= whole; p += kPanels) {
+    tile<kRows, kPanels>(b.depth(), a, b.panel(p), c + p * kWidth, c_row);
+  }
+  for (; p < whole; ++p) tile<kRows, 1>(b.depth(), a, b.panel(p), c + p * kWidth, c_row);
+  const std::int64_t rest = b.columns() - whole * kWidth;
+  if (rest > 0) last_tile<kRows>(b.depth(), rest, a, b.panel(p), c + p * kWidth, c_row);
+}
+
+OP_CLONES void multiply_strips(std::int64_t rows, Strided a, const Panels& b, float* c, std::int64_t c_row) {
+  std::int64_t i = 0;
+  const auto from = [&] { return Strided{a.data + i * a.row, a.row, a.column}; };
+  for (; i + 4 <= rows; i += 4) strip<4, 1>(from(), b, c + i * c_row, c_row);
+  for (; i + 2 <= rows; i += 2) strip<2, 2>(from(), b, c + i * c_row, c_row);
+  for (; i < rows; ++i) strip<1, 4>(from(), b, c + i * c_row, c_row);
+}
+
+}  // namespace
+
+Panels::Panels(std::int64_t depth, std::int64_t columns, Strided from)
+    : depth_(depth),
+      columns_(columns),
+      data_(std::make_unique_for_overwrite<float[]>(
+          static_cast<std::size_t>(depth * ((columns + kWidth - 1) / kWidth * kWidth)))) {
+  float* to = data_.get();
+  for (std::int64_t first = 0; first < columns; first += kWidth) {
+    const std::int64_t width = std::min(kWidth, columns - first);
+    for (std::int64_t k = 0; k < depth; ++k, to += kWidth) {
+      const float* row = from.data + k * from.row + first * from.column;
+      for (std::int64_t j = 0; j < width; ++j) to[j] = row[j * from.column];
+      std::fill(to + width, to + kWidth, 0.0f);
+    }
   }
 }
 
-void transpose(std::int64_t rows, std::int64_t columns, const float* from, float* to) {
-  constexpr std::int64_t kBlock = 16;
-  for (std::int64_t i = 0; i < rows; i += kBlock) {
-    const std::int64_t end = std::min(rows, i + kBlock);
-    for (std::int64_t j = 0; j < columns; ++j) {
-      for (std::int64_t k = i; k < end; ++k) to[j * rows + k] = from[k * columns + j];
-    }
-  }
+void multiply_add(std::int64_t rows, Strided a, const Panels& b, float* c, std::int64_t c_row) {
+  multiply_strips(rows, a, b, c, c_row);
 }
 
 }  // namespace op::matrix
