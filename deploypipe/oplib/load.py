@@ -36,6 +36,7 @@ def load(directory: str | Path) -> OpLibrary:
         return registry.get(source.namespace)
     if (known := _loaded(source)) is not None:
         return known
+    registry.check_free(source)
     return attach(OpLibrary(source, _read_specs(source)))
 
 

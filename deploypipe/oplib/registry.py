@@ -46,11 +46,17 @@ def register(library: OpLibrary) -> None:
     Raises:
         DeployError: Another library has that namespace.
     """
-    known = _LIBRARIES.setdefault(library.namespace, library)
-    if known.source.directory != library.source.directory:
+    check_free(library.source)
+    _LIBRARIES.setdefault(library.namespace, library)
+
+
+def check_free(source: OpSource) -> None:
+    """Raises a DeployError when a library of another directory has the namespace."""
+    known = _LIBRARIES.get(source.namespace)
+    if known and known.source.directory != source.directory:
         raise DeployError(
-            f"The namespace '{library.namespace}' is taken by the ops in {known.source.directory}",
-            f"Rename the directory {library.source.directory}; its name is the namespace.",
+            f"The namespace '{source.namespace}' is taken by the ops in {known.source.directory}",
+            f"Rename the directory {source.directory}; its name is the namespace.",
         )
 
 

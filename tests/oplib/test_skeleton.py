@@ -21,10 +21,9 @@ def test_the_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_written_test_passes(tmp_path: Path) -> None:
-    skeleton.write("leaky_clip", tmp_path)
+def test_the_written_test_passes(written: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", "."]
-    run = subprocess.run(command, cwd=tmp_path / "leaky_clip", capture_output=True, text=True, check=False)
+    run = subprocess.run(command, cwd=written, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "5 passed" in run.stdout
 

@@ -31,9 +31,9 @@ def test_strided_input() -> None:
 
 
 def test_the_out_overload() -> None:
-    x, out = torch.arange(4.0), torch.empty(4)
-    torch.ops.deploypipe.square.out(x, out=out)
-    assert out.tolist() == [0, 1, 4, 9]
+    x, y = torch.arange(4.0), torch.empty(4)
+    torch.ops.deploypipe.square.out(x, y=y)
+    assert y.tolist() == [0, 1, 4, 9]
 
 
 def test_double_is_refused() -> None:
