@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deploypipe.errors import DeployError
-from deploypipe.target import ArtifactRequest
+from deploypipe.target import ArtifactRequest, Limits
 from deploypipe.tensors import AxisRange, TensorInfo
 
 FILE, GOLDEN = "manifest.json", "golden.safetensors"
@@ -124,6 +124,7 @@ class Manifest(_Strict):
         inputs: In the order of the model's arguments.
         outputs: In the order of the model's results.
         axes: Range of each dynamic axis.
+        limits: What the target demands of it.
         finite_inputs: The model refuses NaN and infinity.
         sizes: Bytes of each file.
         files: SHA-256 of each file, hex.
@@ -143,6 +144,7 @@ class Manifest(_Strict):
     inputs: tuple[TensorInfo, ...] = Field(min_length=1)
     outputs: tuple[TensorInfo, ...] = Field(min_length=1)
     axes: dict[str, AxisRange]
+    limits: Limits
     finite_inputs: bool = False
     sizes: dict[str, int]
     files: dict[str, str]

@@ -68,6 +68,7 @@ def pack(contents: Contents, folder: Path) -> Manifest:
         inputs=facts.inputs,
         outputs=facts.outputs,
         axes=facts.axes,
+        limits=contents.target.limits,
         finite_inputs=_finite(facts.ops),
         sizes=sizes,
         files=files,

@@ -40,15 +40,13 @@ class Finding:
 
 def verify(
     bundle: Path,
-    limits: Limits,
     evaluate: Evaluate | None = None,
     eager_scores: Mapping[str, float] | None = None,
 ) -> Finding:
-    """Runs a bundle in a fresh process and judges it.
+    """Runs a bundle in a fresh process and judges it by the limits in its manifest.
 
     Args:
         bundle: A packed bundle.
-        limits: What it must keep.
         evaluate: Scores the model; None leaves the accuracy out.
         eager_scores: What the same evaluation gave in eager PyTorch.
 
@@ -56,7 +54,8 @@ def verify(
         DeployError: The bundle's files are not what its manifest says.
     """
     manifest = integrity.check(bundle)
-    cases = load_cases(bundle / GOLDEN)
+    limits = manifest.limits
+    cases = load_cases(bundle / GOLDEN, manifest.inputs, manifest.outputs)
     ops = [op.name for op in manifest.ops]
     eager = dict(eager_scores or {})
     try:

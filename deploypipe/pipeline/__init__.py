@@ -7,13 +7,26 @@ from pathlib import Path
 
 from deploypipe import cache
 from deploypipe.errors import VerdictError
-from deploypipe.pipeline.jobs import choose_targets, jobs_of
-from deploypipe.pipeline.outcome import Bundle, Event, Outcome, Settings
+from deploypipe.pipeline.jobs import check_out, check_targets, choose_targets, jobs_of
+from deploypipe.pipeline.outcome import Bundle, Event, Observe, Outcome, Settings
 from deploypipe.pipeline.run import run
 from deploypipe.spec import ModelSpec
 from deploypipe.target import Target
 
-__all__ = ["Bundle", "Event", "Outcome", "Settings", "build", "choose_targets", "default_log", "jobs_of", "run"]
+__all__ = [
+    "Bundle",
+    "Event",
+    "Observe",
+    "Outcome",
+    "Settings",
+    "build",
+    "check_out",
+    "check_targets",
+    "choose_targets",
+    "default_log",
+    "jobs_of",
+    "run",
+]
 
 
 def build(

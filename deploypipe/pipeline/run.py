@@ -126,7 +126,7 @@ def _verified(contents: Contents, folder: Path) -> None:
 
     manifest = pack(contents, folder)
     program = contents.program
-    finding = verify(folder, contents.target.limits, program.spec.evaluate, program.facts.scores)
+    finding = verify(folder, program.spec.evaluate, program.facts.scores)
     if not finding.verdict.passed:
         raise FailedVerdictError(finding.verdict)
     seal(manifest, finding, folder)

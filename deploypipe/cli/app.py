@@ -1,0 +1,153 @@
+"""The commands and their options; what they do is in the modules beside this one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="deploypipe",
+    help="From a trained PyTorch model with custom ops to verified bundles for server, laptop and mobile.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+ops_app = typer.Typer(help="Custom ops: list them, build their libraries, begin a new one.", no_args_is_help=True)
+app.add_typer(ops_app, name="ops")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Data = Annotated[str, typer.Option(help="Data set: digits or fashion-mnist.")]
+DataDir = Annotated[Path | None, typer.Option(help="Folder with a copy of the data; otherwise it is downloaded.")]
+
+
+@app.callback()
+def _options(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and all output.")] = False) -> None:
+    """Options of every command; `--debug` itself is read before the line is parsed."""
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Show what is installed, what each runtime can do here, and why not."""
+    from deploypipe.cli import catalog
+
+    catalog.doctor(as_json)
+
+
+@app.command()
+def models(as_json: Json = False) -> None:
+    """List the models that come with the project."""
+    from deploypipe.cli import catalog
+
+    catalog.models(as_json)
+
+
+@app.command()
+def targets(as_json: Json = False) -> None:
+    """List the targets that come with the project."""
+    from deploypipe.cli import catalog
+
+    catalog.targets(as_json)
+
+
+@app.command()
+def runtimes(as_json: Json = False) -> None:
+    """List the runtimes and whether they can be used here."""
+    from deploypipe.cli import catalog
+
+    catalog.runtimes(as_json)
+
+
+@app.command()
+def train(
+    model: Annotated[str, typer.Argument(help="A name of `deploypipe models`.")],
+    data: Data = "digits",
+    data_dir: DataDir = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data; the recipe's by default.")] = None,
+    seed: Annotated[int, typer.Option(help="Of weights, order and split.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Checkpoint to write; MODEL.safetensors by default.")] = None,
+) -> None:
+    """Train a model of the project and write its checkpoint."""
+    from deploypipe.cli import building
+
+    building.train(model, data, data_dir, epochs, seed, out or Path(f"{model}.safetensors"))
+
+
+@app.command()
+def build(
+    model: Annotated[list[str], typer.Argument(help="Names of `deploypipe models`, or path/to/file.py:function.")],
+    checkpoint: Annotated[Path | None, typer.Option(help="Weights for a model of the project.")] = None,
+    target: Annotated[list[str] | None, typer.Option(help="A target's name or TOML file; may be repeated.")] = None,
+    runtime: Annotated[list[str] | None, typer.Option(help="Only this runtime; may be repeated.")] = None,
+    precision: Annotated[str, typer.Option(help="Of `--runtime` without `--target`.")] = "fp32",
+    data: Data = "digits",
+    data_dir: DataDir = None,
+    out: Annotated[Path, typer.Option(help="Folder that receives the bundles.")] = Path("dist"),
+    force: Annotated[bool, typer.Option(help="Run every stage, whatever is cached.")] = False,
+) -> None:
+    """Build, verify and deliver bundles: for targets, or with --runtime alone for this machine."""
+    from deploypipe.cli import building
+
+    choice = building.Choice(model, checkpoint, target or [], runtime or [], precision, data, data_dir)
+    building.build(choice, out, force)
+
+
+@app.command()
+def verify(
+    bundle: Annotated[list[Path], typer.Argument(help="Folders with a manifest.json.")], as_json: Json = False
+) -> None:
+    """Check bundles again: files, golden vectors in a fresh process, and the path of each custom op."""
+    from deploypipe.cli import bundles
+
+    bundles.verify(bundle, as_json)
+
+
+@app.command()
+def inspect(
+    bundle: Annotated[Path, typer.Argument(help="Folder with a manifest.json.")], as_json: Json = False
+) -> None:
+    """Show what a bundle holds and what was found when it was verified."""
+    from deploypipe.cli import bundles
+
+    bundles.inspect(bundle, as_json)
+
+
+@app.command()
+def run(
+    bundle: Annotated[Path, typer.Argument(help="Folder with a manifest.json.")],
+    inputs: Annotated[Path, typer.Option("--input", help="An .npz with one array per input.")],
+    output: Annotated[Path, typer.Option("--output", help="The .npz to write, one array per output.")],
+) -> None:
+    """Run a bundle once on arrays from a file."""
+    from deploypipe.cli import bundles
+
+    bundles.run(bundle, inputs, output)
+
+
+@ops_app.command("list")
+def list_ops(as_json: Json = False) -> None:
+    """List the project's ops with their signatures."""
+    from deploypipe.cli import ops
+
+    ops.show(as_json)
+
+
+@ops_app.command("build")
+def build_ops(
+    source: Annotated[Path | None, typer.Option(help="Directory of your own ops; the project's by default.")] = None,
+    platform: Annotated[str | None, typer.Option(help="Build for another platform, such as linux-aarch64.")] = None,
+) -> None:
+    """Build the op libraries ahead of time, one for each runtime."""
+    from deploypipe.cli import ops
+
+    ops.build(source, platform)
+
+
+@ops_app.command("new")
+def new_op(name: Annotated[str, typer.Argument(help="Of the op, its namespace and its directory.")]) -> None:
+    """Write the skeleton of an op of your own: C++ struct, Python OpSpec, test."""
+    from deploypipe.cli import ops
+
+    ops.new(name)
