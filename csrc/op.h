@@ -163,7 +163,7 @@ class Call {
     } else if constexpr (part == Part::kOutput) {
       return Role<Parameter>::get(outputs[before(I, [](Part p) { return p == Part::kOutput; })]);
     } else if constexpr (part == Part::kParallel) {
-      return (parallel);
+      return parallel;
     } else {
       const Scalar& value = attributes[before(I, [](Part p) { return p == Part::kInteger || p == Part::kReal; })];
       if constexpr (part == Part::kReal)

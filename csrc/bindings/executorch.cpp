@@ -99,7 +99,8 @@ class Call {
   std::string resize(int index) {
     const op::Tensor& expected = op_.outputs[index];
     const op::Shape<std::int64_t>& shape = output_shapes_.at(static_cast<std::size_t>(index));
-    Tensor tensor = stack_[static_cast<std::size_t>(op_.arguments.size() + index)]->toTensor();
+    Tensor tensor =
+        stack_[static_cast<std::size_t>(op_.arguments.size()) + static_cast<std::size_t>(index)]->toTensor();
     std::array<SizesType, op::kMaxRank> sizes{};
     for (int i = 0; i < shape.size(); ++i) sizes.at(static_cast<std::size_t>(i)) = static_cast<SizesType>(shape[i]);
     const auto rank = static_cast<std::size_t>(shape.size());

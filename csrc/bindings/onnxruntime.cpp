@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <exception>
 #include <memory>
 #include <string>
 #include <thread>
@@ -23,7 +24,8 @@ static_assert(ORT_API_VERSION >= kApi, "the ONNX Runtime headers are too old: ve
 const OrtApi* api = nullptr;
 
 /// Carries a status of the C API to the nearest callback, which hands it back to the runtime.
-struct Failure {
+struct Failure : std::exception {
+  explicit Failure(OrtStatus* carried) : status(carried) {}
   OrtStatus* status;
 };
 
@@ -204,7 +206,7 @@ class Kernel {
   /// The runtime's pool calls a function once per piece: there are a few for each processor, to even out the load.
   static void run_in_pool(void* context, std::int64_t count, std::int64_t grain, op::Parallel::Body body,
                           const void* data) {
-    const std::int64_t most = 4 * std::max(1U, std::thread::hardware_concurrency());
+    const std::int64_t most = 4 * std::max<std::int64_t>(1, std::thread::hardware_concurrency());
     Pieces pieces{count, std::max(grain, (count + most - 1) / most), body, data};
     const auto run = [](void* user, std::size_t at) {
       const auto& p = *static_cast<const Pieces*>(user);
@@ -283,6 +285,7 @@ class LoadTime {
       symbols.push_back(size.known() || !size.symbol.empty() ? size.symbol : fresh_symbol());
     }
     std::vector<const char*> names;
+    names.reserve(symbols.size());
     for (const std::string& symbol : symbols) names.push_back(symbol.c_str());
     OrtTensorTypeAndShapeInfo* raw = nullptr;
     check(api->CreateTensorTypeAndShapeInfo(&raw));

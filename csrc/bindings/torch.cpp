@@ -30,7 +30,10 @@ struct Symbolic {
     const auto known_b = b.maybe_as_int();
     return known_a && known_b ? Dim(op::Exact::divide(*known_a, *known_b)) : a / b;
   }
-  static std::string text(const Dim& a) { return a.is_symbolic() ? "symbolic" : std::to_string(*a.maybe_as_int()); }
+  static std::string text(const Dim& a) {
+    const auto known = a.maybe_as_int();
+    return known ? std::to_string(*known) : "symbolic";
+  }
 };
 
 at::ScalarType scalar_type(op::Type type) {
@@ -149,6 +152,11 @@ class Kernel final : public c10::OperatorKernel {
   Body body_;
 };
 
+std::string qualified(const Op& op) {
+  std::string name(op::library);
+  return name.append("::").append(op.name);
+}
+
 /// The `.out` overload on any device: the functional op, then a copy, so that outputs may overlap inputs.
 class OutKernel final : public c10::OperatorKernel {
  public:
@@ -169,8 +177,7 @@ class OutKernel final : public c10::OperatorKernel {
 
  private:
   c10::OperatorHandle functional() const {
-    return c10::Dispatcher::singleton().findSchemaOrThrow(
-        (std::string(op::library) + "::" + std::string(op_.name)).c_str(), "");
+    return c10::Dispatcher::singleton().findSchemaOrThrow(qualified(op_).c_str(), "");
   }
 
   const Op& op_;
@@ -230,7 +237,7 @@ void register_ops() {
       kept->emplace_back(Library::IMPL, name, c10::DispatchKey::CompositeExplicitAutograd, __FILE__, __LINE__);
   for (const Op& op : op::ops) {
     const std::string op_name(op.name);
-    if (c10::Dispatcher::singleton().findOp({name + "::" + op_name, ""})) continue;
+    if (c10::Dispatcher::singleton().findOp({qualified(op), ""})) continue;
     defs.def(schema(op).c_str(), {at::Tag::pt2_compliant_tag});
     defs.def(out_schema(op).c_str());
     cpu.impl(op_name.c_str(), boxed<Kernel>(op, compute));

@@ -51,8 +51,8 @@ OP_INLINE float height(const Hash& hash, float t, std::int64_t at) {
 
 /// The lowest heights so far, one per lane, so that the loop over the weights has no dependency between lanes.
 struct Best {
-  std::array<float, kLanes> height;
-  std::array<std::int32_t, kLanes> at;
+  std::array<float, kLanes> height{};
+  std::array<std::int32_t, kLanes> at{};
 
   OP_INLINE void offer(int lane, float candidate, std::int32_t position) {
     const auto l = static_cast<std::size_t>(lane);

@@ -23,7 +23,10 @@ class Scratch {
 
 /// Sizes of a call, and how much work one row is for the thread pool.
 struct Sizes {
-  std::int64_t steps, batch, inputs, hidden;
+  std::int64_t steps = 0;
+  std::int64_t batch = 0;
+  std::int64_t inputs = 0;
+  std::int64_t hidden = 0;
   std::int64_t gates = 3 * hidden;
   std::int64_t columns = hidden + inputs;
   std::int64_t grain = std::max<std::int64_t>(1, 200000 / std::max<std::int64_t>(1, gates* columns));

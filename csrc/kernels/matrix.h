@@ -9,8 +9,8 @@ namespace op::matrix {
 
 /// A matrix whose element (i, j) is data[i * row + j * column].
 struct Strided {
-  const float* data;
-  std::int64_t row;
+  const float* data = nullptr;
+  std::int64_t row = 0;
   std::int64_t column = 1;
 };
 

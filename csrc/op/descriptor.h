@@ -70,13 +70,13 @@ struct Attribute {
 
 /// An argument in the order of the signature: the index of an input or of an attribute.
 struct Argument {
-  bool tensor;
-  std::int16_t index;
+  bool tensor = false;
+  std::int16_t index = 0;
 };
 
 /// A tensor's memory without its type.
 struct Buffer {
-  void* data;
+  void* data = nullptr;
   std::span<const std::int64_t> shape;
 };
 

@@ -29,7 +29,7 @@ struct Exact {
 template <class Rules>
 class Inference {
  public:
-  using Dim = typename Rules::Dim;
+  using Dim = Rules::Dim;
 
   Inference(const Op& op, const Scalar* attributes) : op_(op), attributes_(attributes) {}
 
@@ -67,20 +67,20 @@ class Inference {
   }
 
   void learn(int symbol, const Dim& size) {
-    std::optional<Dim>& known = symbols_[symbol];
-    if (!known || Rules::better(*known, size)) known = size;
+    if (!known_[symbol] || Rules::better(symbols_[symbol], size)) symbols_[symbol] = size;
+    known_[symbol] = true;
   }
 
   void bind_spread(const Tensor& tensor, const Shape<Dim>& shape) {
-    if (!spread_) {
-      spread_.emplace();
-      for (int i = 0; i < spread_size(tensor, shape); ++i) spread_->push(shape[tensor.spread + i]);
+    if (!has_spread_) {
+      has_spread_ = true;
+      for (int i = 0; i < spread_size(tensor, shape); ++i) spread_.push(shape[tensor.spread + i]);
       return;
     }
-    if (spread_->size() != spread_size(tensor, shape)) return fail(tensor, "has another number of leading dimensions");
-    for (int i = 0; i < spread_->size(); ++i) {
+    if (spread_.size() != spread_size(tensor, shape)) return fail(tensor, "has another number of leading dimensions");
+    for (int i = 0; i < spread_.size(); ++i) {
       const Dim& size = shape[tensor.spread + i];
-      if (Rules::better((*spread_)[i], size)) (*spread_)[i] = size;
+      if (Rules::better(spread_[i], size)) spread_[i] = size;
     }
   }
 
@@ -97,9 +97,9 @@ class Inference {
   }
 
   void check_spread(const Tensor& tensor, const Shape<Dim>& shape) {
-    for (int i = 0; i < spread_->size() && error_.empty(); ++i) {
+    for (int i = 0; i < spread_.size() && error_.empty(); ++i) {
       const int where = tensor.spread + i;
-      if (!Rules::same(shape[where], (*spread_)[i])) mismatch(tensor, where, "...", shape[where], (*spread_)[i]);
+      if (!Rules::same(shape[where], spread_[i])) mismatch(tensor, where, "...", shape[where], spread_[i]);
     }
   }
 
@@ -110,10 +110,12 @@ class Inference {
 
   void fill(const Tensor& tensor, Shape<Dim>& shape) {
     shape.count = 0;
+    const int rank = tensor.rank + (tensor.spread >= 0 ? spread_.size() : 0);
+    if (rank > kMaxRank) return fail(tensor, "would have " + std::to_string(rank) + " dimensions; 8 are the most");
     const auto dims = op_.dims(tensor);
     for (int at = 0; at <= tensor.rank && error_.empty(); ++at) {
       if (at == tensor.spread) {
-        for (const Dim& size : *spread_) shape.push(size);
+        for (const Dim& size : spread_) shape.push(size);
       }
       if (at == tensor.rank) return;
       const std::optional<Dim> size = evaluate(tensor, dims[static_cast<std::size_t>(at)]);
@@ -142,7 +144,7 @@ class Inference {
   }
 
   Dim operand(const Term& term) const {
-    if (term.kind == Term::kSymbol) return *symbols_[term.value];
+    if (term.kind == Term::kSymbol) return symbols_[term.value];
     return Dim(term.kind == Term::kNumber ? std::int64_t{term.value} : attributes_[term.value].integer);
   }
 
@@ -161,8 +163,10 @@ class Inference {
 
   const Op& op_;
   const Scalar* attributes_;
-  Inline<std::optional<Dim>, kMaxSymbols> symbols_;
-  std::optional<Shape<Dim>> spread_;
+  Inline<Dim, kMaxSymbols> symbols_;
+  Inline<bool, kMaxSymbols> known_;
+  Shape<Dim> spread_;
+  bool has_spread_ = false;
   std::string error_;
 };
 

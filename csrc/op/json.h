@@ -56,8 +56,7 @@ class Json {
     text(", \"default\": ").text(attribute.default_text.empty() ? "null" : attribute.default_text).text("}");
   }
 
-  template <class Tensors>
-  constexpr void tensors(const Op& op, const Tensors& tensors) {
+  constexpr void tensors(const Op& op, const Inline<Tensor, kMaxTensors>& tensors) {
     for (int i = 0; i < tensors.size(); ++i) {
       text(i == 0 ? "" : ", ").text("{\"name\": ").quoted(tensors[i].name);
       text(", \"dtype\": ").quoted(name(tensors[i].type)).text(", \"dims\": [");

@@ -30,7 +30,8 @@ class Parser {
       expect(')');
     }
     expect('-');
-    if (at_ >= text_.size() || text_[at_++] != '>') signature_error("expected -> before the outputs");
+    if (at_ >= text_.size() || text_[at_] != '>') signature_error("expected -> before the outputs");
+    ++at_;
     do output();
     while (eat(','));
     if (skip() != '\0') signature_error("unexpected text after the last output");
@@ -157,9 +158,19 @@ class Parser {
     while (text_[to - 1] == ' ') --to;
     result.text = text_.substr(from, to - from);
     result.count = static_cast<std::int16_t>(op_.terms.size() - result.first);
+    check_depth(result);
     if (!outputs_ && result.count == 1) bind(op_.terms[result.first]);
     op_.dimensions.push(result);
     ++tensor.rank;
+  }
+
+  /// The shape rule evaluates a formula on a small stack.
+  constexpr void check_depth(const Dimension& dimension) const {
+    int depth = 0;
+    for (const Term& term : op_.formula(dimension)) {
+      depth += term.kind <= Term::kAttribute ? 1 : -1;
+      if (depth > kMaxRank) signature_error("a dimension has too many nested brackets");
+    }
   }
 
   constexpr void spread(Tensor& tensor) {
