@@ -47,7 +47,9 @@ OP_INLINE void last_tile(std::int64_t depth, std::int64_t columns, Strided a, co
   for (int i = 0; i < kRows; ++i) std::copy_n(whole + i * kWidth, columns, c + i * c_row);
 }
 
-/// `kRows` rows of a times all of b.
+OP_INLINE Strided skip(Strided a, std::int64_t rows) { return {a.data + rows * a.row, a.row, a.column}; }
+
+/// One or two rows of a times all of b, several panels at a time to have enough independent sums.
 template <int kRows, int kPanels>
 OP_INLINE void strip(Strided a, const Panels& b, float* c, std::int64_t c_row) {
   const std::int64_t whole = b.columns() / kWidth;
@@ -60,12 +62,23 @@ OP_INLINE void strip(Strided a, const Panels& b, float* c, std::int64_t c_row) {
   if (rest > 0) last_tile<kRows>(b.depth(), rest, a, b.panel(p), c + p * kWidth, c_row);
 }
 
-OP_CLONES void multiply_strips(std::int64_t rows, Strided a, const Panels& b, float* c, std::int64_t c_row) {
+/// All rows of a times one panel of b, which stays in the nearest cache meanwhile.
+OP_INLINE void column(std::int64_t rows, Strided a, const Panels& b, std::int64_t p, float* c, std::int64_t c_row) {
+  const std::int64_t width = std::min(kWidth, b.columns() - p * kWidth);
   std::int64_t i = 0;
-  const auto from = [&] { return Strided{a.data + i * a.row, a.row, a.column}; };
-  for (; i + 4 <= rows; i += 4) strip<4, 1>(from(), b, c + i * c_row, c_row);
-  for (; i + 2 <= rows; i += 2) strip<2, 2>(from(), b, c + i * c_row, c_row);
-  for (; i < rows; ++i) strip<1, 4>(from(), b, c + i * c_row, c_row);
+  for (; width == kWidth && i + 4 <= rows; i += 4) tile<4, 1>(b.depth(), skip(a, i), b.panel(p), c + i * c_row, c_row);
+  for (; i + 4 <= rows; i += 4) last_tile<4>(b.depth(), width, skip(a, i), b.panel(p), c + i * c_row, c_row);
+  for (; i < rows; ++i) last_tile<1>(b.depth(), width, skip(a, i), b.panel(p), c + i * c_row, c_row);
+}
+
+OP_CLONES void multiply_panels(std::int64_t rows, Strided a, const Panels& b, float* c, std::int64_t c_row) {
+  std::int64_t i = 0;
+  if (rows < 4) {
+    for (; i + 2 <= rows; i += 2) strip<2, 2>(skip(a, i), b, c + i * c_row, c_row);
+    for (; i < rows; ++i) strip<1, 4>(skip(a, i), b, c + i * c_row, c_row);
+    return;
+  }
+  for (std::int64_t p = 0; p * kWidth < b.columns(); ++p) column(rows, a, b, p, c + p * kWidth, c_row);
 }
 
 }  // namespace
@@ -87,7 +100,7 @@ Panels::Panels(std::int64_t depth, std::int64_t columns, Strided from)
 }
 
 void multiply_add(std::int64_t rows, Strided a, const Panels& b, float* c, std::int64_t c_row) {
-  multiply_strips(rows, a, b, c, c_row);
+  multiply_panels(rows, a, b, c, c_row);
 }
 
 }  // namespace op::matrix

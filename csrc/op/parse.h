@@ -97,15 +97,11 @@ class Parser {
 
   /// Returns the name if nothing else is called so.
   constexpr std::string_view fresh(std::string_view name) const {
-    for (const Tensor& tensor : op_.inputs) {
-      if (tensor.name == name) signature_error("two arguments have the same name");
-    }
-    for (const Tensor& tensor : op_.outputs) {
-      if (tensor.name == name) signature_error("two outputs, or an input and an output, have the same name");
-    }
-    for (const Attribute& attribute : op_.attributes) {
-      if (attribute.name == name) signature_error("an attribute has the name of another argument or output");
-    }
+    bool taken = false;
+    for (const Tensor& tensor : op_.inputs) taken = taken || tensor.name == name;
+    for (const Tensor& tensor : op_.outputs) taken = taken || tensor.name == name;
+    for (const Attribute& attribute : op_.attributes) taken = taken || attribute.name == name;
+    if (taken) signature_error("two arguments or outputs have the same name");
     return name;
   }
 
@@ -240,11 +236,11 @@ class Parser {
   }
 
   constexpr void check_bound() const {
-    for (int i = 0; i < op_.symbols.size(); ++i) {
-      if (!bound_[i]) signature_error("a dimension must stand alone in some input, as the H of h0[B,H]");
-    }
     for (const Term& term : op_.terms) {
       if (term.kind == Term::kSymbol) unambiguous(op_.symbols[term.value]);
+    }
+    for (int i = 0; i < op_.symbols.size(); ++i) {
+      if (!bound_[i]) signature_error("a dimension must stand alone in some input, as the H of h0[B,H]");
     }
   }
 

@@ -82,11 +82,11 @@ def _compiler(platform: str | None) -> str:
 
 def _stage(binding: str, source: OpSource, platform: str | None) -> tuple[Path, bool]:
     compiler = _compiler(platform)
-    tools = (binding, platform, compiler, toolchain.compiler_version(compiler))
-    tree = cache.root() / "native-trees" / fingerprint.digest(str(source.directory), *tools)
-    key = fingerprint.digest(
-        digest(source), toolchain.installed_version(binding), str(_root(binding, platform)), *tools
-    )
+    root = str(_root(binding, platform))
+    tools = (binding, platform, compiler, toolchain.compiler_version(compiler), root)
+    # One tree for the libraries of every source, so that the binding itself is compiled only once.
+    tree = cache.root() / "native-trees" / fingerprint.digest(str(PROJECT.directory), *tools)
+    key = fingerprint.digest(digest(source), toolchain.installed_version(binding), *tools)
     with _locked(tree):
         return cache.stage("native", key, functools.partial(_make, tree, binding, source, platform))
 
