@@ -23,7 +23,7 @@ struct Square {
 };
 struct Pool {
   static constexpr auto signature =
-      "pool(x[B,L], width, stride=2, scale=0.05) -> low[B,(L-width)/stride+1], at[B,(L-width)/stride+1]";
+      "pool(x[B,L], width, stride=2, scale=0.25) -> low[B,(L-width)/stride+1], at[B,(L-width)/stride+1]";
   static void compute(View<const float> x, std::int64_t width, std::int64_t stride, float scale,
                       View<std::int8_t> low, View<std::int64_t> at, const Parallel& parallel);
 };

@@ -41,7 +41,7 @@ def test_a_library_describes_its_ops(mine: native.OpSource) -> None:
     assert pool["attributes"] == [
         {"name": "width", "type": "int", "default": None},
         {"name": "stride", "type": "int", "default": 2},
-        {"name": "scale", "type": "float", "default": 0.05},
+        {"name": "scale", "type": "float", "default": 0.25},
     ]
     assert pool["outputs"][0] == {"name": "low", "dtype": "int8", "dims": ["B", "(L-width)/stride+1"]}
 
