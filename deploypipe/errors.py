@@ -31,3 +31,9 @@ def nearest(word: str, known: list[str]) -> str:
 
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"Did you mean '{close[0]}'?" if close else f"Known are: {', '.join(sorted(known))}."
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's text, or its type when it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -73,24 +73,27 @@ def save_cases(cases: Sequence[Case], path: Path) -> None:
     save_file(tensors, path)
 
 
-def load_cases(path: Path) -> list[Case]:
-    """Reads what `save_cases` wrote.
+def load_cases(path: Path, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo]) -> list[Case]:
+    """Reads what `save_cases` wrote; the arrays of a case are in the order of the inputs and outputs.
 
     Raises:
-        DeployError: The file is truncated or is not a safetensors file of golden vectors.
+        DeployError: The file is truncated or does not hold golden vectors of these inputs and outputs.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     try:
         tensors = load_file(path)
-        keys = [key.split(".", 2) for key in tensors]
-        cases = [Case({}, {}) for _ in range(1 + max(int(number) for number, _, _ in keys))]
-    except (SafetensorError, OSError, ValueError) as error:
-        raise DeployError(f"{path.name} holds no golden vectors: {error}", "Build the bundle again.") from None
-    for (number, side, name), array in zip(keys, tensors.values(), strict=True):
-        (cases[int(number)].inputs if side == "inputs" else cases[int(number)].outputs)[name] = array
-    return cases
+        count = 1 + max(int(key.partition(".")[0]) for key in tensors)
+        return [
+            Case(
+                {info.name: tensors[f"{number}.inputs.{info.name}"] for info in inputs},
+                {info.name: tensors[f"{number}.outputs.{info.name}"] for info in outputs},
+            )
+            for number in range(count)
+        ]
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise DeployError(f"{path.name} holds no golden vectors of it: {error}", "Build the bundle again.") from None
 
 
 def check_inputs(

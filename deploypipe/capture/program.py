@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from deploypipe.capture.inputs import axes_of, drawn, enlarged, export_sizes, golden_sizes
 from deploypipe.capture.validate import output_names
-from deploypipe.errors import DeployError
+from deploypipe.errors import DeployError, first_line
 from deploypipe.predict import CHUNK, batch_axis, chunked, scores_of
 from deploypipe.spec import Axis, ModelSpec, Predict
 from deploypipe.tensors import AxisRange, Case, TensorInfo, load_cases, save_cases
@@ -85,7 +85,7 @@ class Program:
 
     def golden(self) -> list[Case]:
         """Returns the golden vectors."""
-        return load_cases(self.folder / GOLDEN)
+        return load_cases(self.folder / GOLDEN, self.facts.inputs, self.facts.outputs)
 
 
 def capture(spec: ModelSpec, max_size: int | None, folder: Path) -> None:
@@ -121,12 +121,6 @@ def capture(spec: ModelSpec, max_size: int | None, folder: Path) -> None:
         )
     torch.export.save(exported, folder / GRAPH)
     (folder / FACTS).write_text(json.dumps(facts.model_dump(), indent=2))
-
-
-def first_line(error: BaseException) -> str:
-    """Returns the first line of an error's text, or its type when it has none."""
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
 
 
 def custom_ops(exported: ExportedProgram) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploypipe.availability import Availability
-from deploypipe.errors import DeployError
+from deploypipe.errors import DeployError, first_line
 from deploypipe.runtimes.protocol import Lowered
 from deploypipe.runtimes.torch_session import TorchSession, load_libraries
 
@@ -58,5 +58,4 @@ def load(artifact: Path, libraries: Sequence[Path]) -> TorchSession:
     try:
         return TorchSession(torch._inductor.aoti_load_package(str(artifact)))
     except RuntimeError as error:
-        text = str(error).strip().splitlines()[0]
-        raise DeployError(f"{artifact.name} does not load in torch {torch.__version__}: {text}") from error
+        raise DeployError(f"{artifact.name} does not load in torch {torch.__version__}: {first_line(error)}") from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from deploypipe import installed
 from deploypipe.availability import Availability
-from deploypipe.errors import DeployError
+from deploypipe.errors import DeployError, first_line
 from deploypipe.runtimes.protocol import Lowered
 
 if TYPE_CHECKING:
@@ -48,8 +48,9 @@ class ExecutorchSession:
         try:
             outputs = self.module.forward([torch.from_numpy(array) for array in inputs])
         except RuntimeError as error:
-            text = str(error).strip().splitlines()[0]
-            raise DeployError(f"ExecuTorch refuses the input: {text}", "Keep to the sizes in the manifest.") from error
+            raise DeployError(
+                f"ExecuTorch refuses the input: {first_line(error)}", "Keep to the sizes in the manifest."
+            ) from error
         return tuple(output.clone().numpy() for output in outputs)
 
     def op_paths(self, inputs: Sequence[Array], ops: Sequence[str]) -> dict[str, str]:
@@ -72,9 +73,8 @@ def lower(program: Program, decomposed: bool, artifact: Path) -> Lowered:
         edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
         compiled = edge.to_executorch()
     except Exception as error:
-        text = str(error).strip().splitlines()[0]
         raise DeployError(
-            f"The model cannot be lowered to ExecuTorch: {text}",
+            f"The model cannot be lowered to ExecuTorch: {first_line(error)}",
             "Replace the operator that the text names, or build for another runtime.",
         ) from error
     plan = compiled.executorch_program.execution_plan[0]
@@ -91,9 +91,8 @@ def load(artifact: Path, libraries: Sequence[Path]) -> ExecutorchSession:
     try:
         return ExecutorchSession(runtime._load_for_executorch_from_buffer(content), content)
     except RuntimeError as error:
-        text = str(error).strip().splitlines()[0]
         raise DeployError(
-            f"{artifact.name} does not load in ExecuTorch {installed.version('executorch')}: {text}",
+            f"{artifact.name} does not load in ExecuTorch {installed.version('executorch')}: {first_line(error)}",
             "Build the bundle again, or give it the op library that it names.",
         ) from error
 

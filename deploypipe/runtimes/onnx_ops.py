@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from deploypipe.errors import DeployError
+from deploypipe.errors import DeployError, first_line
 from deploypipe.oplib.spec import OpSpec
 
 if TYPE_CHECKING:
@@ -173,9 +173,8 @@ def _derived(spec: OpSpec, signature: Signature, inputs: Sequence[str], outputs:
     try:
         graph = _reference_graph(spec, signature)
     except Exception as error:
-        text = str(error).strip().splitlines()[0]
         raise DeployError(
-            f"No ONNX function can be derived from the reference of {spec.name}: {text}",
+            f"No ONNX function can be derived from the reference of {spec.name}: {first_line(error)}",
             "Write its nodes in ONNX text syntax as onnx_body of the OpSpec.",
         ) from error
     attributes = signature["attributes"]

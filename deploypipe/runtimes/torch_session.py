@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploypipe.errors import DeployError
+from deploypipe.errors import DeployError, first_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,8 +57,7 @@ def _load_library(library: Path) -> None:
     try:
         torch.ops.load_library(library)
     except (OSError, RuntimeError) as error:
-        text = str(error).splitlines()[0]
         raise DeployError(
-            f"The op library {library.name} does not load in torch {torch.__version__}: {text}",
+            f"The op library {library.name} does not load in torch {torch.__version__}: {first_line(error)}",
             "Build the bundle again with the version of torch that is installed here.",
         ) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploypipe.availability import Availability
-from deploypipe.errors import DeployError
+from deploypipe.errors import DeployError, first_line
 from deploypipe.runtimes.protocol import Lowered
 from deploypipe.runtimes.torch_session import TorchSession, load_libraries
 
@@ -33,24 +33,40 @@ def available() -> Availability:
 
 
 def lower(program: Program, decomposed: bool, artifact: Path) -> Lowered:
-    """Traces the exported graph, so that shapes follow the input, and freezes it."""
+    """Traces the module itself and freezes it.
+
+    The exported graph is no source for a trace: the tracer takes its sizes for constants.
+
+    Raises:
+        DeployError: A decomposed form was asked for, or the module cannot be traced.
+    """
     import torch
 
-    exported = program.decomposed() if decomposed else program.exported()
-    module = exported.module(check_guards=False).requires_grad_(False)
-    example = exported.example_inputs[0] if exported.example_inputs else ()
+    if decomposed:
+        raise DeployError(
+            "TorchScript has no decomposed form: the tracer fixes the batch of an exported graph",
+            "Take the native form, or ask another runtime for a decomposed one.",
+        )
+    module = program.spec.module
 
     class Flat(torch.nn.Module):
         """Returns the outputs as one flat tuple, which is all that a trace can hold."""
 
-        def forward(self, *inputs: torch.Tensor) -> tuple[Any, ...]:
-            # forward, not a call: the hook that checks input sizes cannot be traced.
-            return tuple(torch.utils._pytree.tree_leaves(module.forward(*inputs)))
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
 
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        traced = torch.jit.trace(Flat().eval(), example, check_trace=False)
-        torch.jit.save(torch.jit.freeze(traced), artifact)
+        def forward(self, *inputs: torch.Tensor) -> tuple[Any, ...]:
+            return tuple(torch.utils._pytree.tree_leaves(self.module(*inputs)))
+
+    example = tuple(torch.from_numpy(array) for array in program.golden()[-1].inputs.values())
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            traced = torch.jit.trace(Flat().eval(), example, check_trace=False)
+            torch.jit.save(torch.jit.freeze(traced), artifact)
+    except RuntimeError as error:
+        raise DeployError(f"The model cannot be traced: {first_line(error)}", "Build for another runtime.") from error
     return Lowered({"api": "torch.jit.trace (deprecated by PyTorch)"})
 
 
@@ -64,5 +80,4 @@ def load(artifact: Path, libraries: Sequence[Path]) -> TorchSession:
             warnings.simplefilter("ignore", DeprecationWarning)
             return TorchSession(torch.jit.load(artifact))
     except RuntimeError as error:
-        text = str(error).strip().splitlines()[0]
-        raise DeployError(f"{artifact.name} does not load in torch {torch.__version__}: {text}") from error
+        raise DeployError(f"{artifact.name} does not load in torch {torch.__version__}: {first_line(error)}") from error
