@@ -39,7 +39,7 @@ def fit(model: nn.Module, recipe: Recipe, split: Split, prepare: Prepare, progre
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, total_steps=steps)
     criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
-    model.train()
+    _arrange(model.train(), recipe.channels_last)
     for epoch in range(recipe.epochs):
         losses = []
         for images, labels in _shuffled(split, recipe.batch_size, prepare):
@@ -51,7 +51,14 @@ def fit(model: nn.Module, recipe: Recipe, split: Split, prepare: Prepare, progre
             losses.append(float(loss.detach()))
         if progress:
             progress(epoch + 1, recipe.epochs, sum(losses) / len(losses))
-    model.eval()
+    _arrange(model.eval(), channels_last=False)
+
+
+def _arrange(model: nn.Module, channels_last: bool) -> None:
+    memory_format = torch.channels_last if channels_last else torch.contiguous_format
+    for parameter in model.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=memory_format)
 
 
 def _shuffled(split: Split, size: int, prepare: Prepare) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

@@ -84,14 +84,14 @@ class GCWSNet(nn.Module):
 
 def build(shape: Shape, classes: int, seed: int) -> GCWSNet:
     """Makes the network for images of a shape, with hash parameters from the seed."""
-    return GCWSNet(math.prod(shape), classes, seed=seed)
+    return GCWSNet(math.prod(shape), classes, t_bits=2, seed=seed)
 
 
 MODEL = Definition(
     build,
     recipes={
-        "digits": Recipe(epochs=12, learning_rate=1e-2),
-        "fashion-mnist": Recipe(epochs=5, learning_rate=5e-3, batch_size=128),
+        "digits": Recipe(12, learning_rate=2e-2, weight_decay=0.5, label_smoothing=0.1),
+        "fashion-mnist": Recipe(5, learning_rate=1e-2, batch_size=128, label_smoothing=0.1),
     },
     ops=True,
 )

@@ -40,8 +40,8 @@ def build(shape: Shape, classes: int, _seed: int) -> RowReader:
 MODEL = Definition(
     build,
     recipes={
-        "digits": Recipe(epochs=60, learning_rate=1e-2),
-        "fashion-mnist": Recipe(epochs=8, learning_rate=5e-3, batch_size=128),
+        "digits": Recipe(epochs=60, learning_rate=2e-2, label_smoothing=0.1),
+        "fashion-mnist": Recipe(epochs=8, learning_rate=5e-3, batch_size=128, label_smoothing=0.1),
     },
     ops=True,
 )

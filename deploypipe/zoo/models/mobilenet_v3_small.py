@@ -23,9 +23,9 @@ STD = (0.229, 0.224, 0.225)
 def enlarge(images: Array) -> Array:
     """Turns gray images float32[N,1,H,W] in 0 to 1 into normalised colour images float32[N,3,64,64]."""
     rows, columns = (_bilinear(size) for size in images.shape[2:])
-    large: Array = rows @ images @ columns.T
+    large = rows @ images @ columns.T
     mean, std = (np.array(values, np.float32).reshape(1, 3, 1, 1) for values in (MEAN, STD))
-    normalized: Array = (large - mean) / std
+    normalized: Array = np.asarray((large - mean) / std, np.float32)
     return normalized
 
 
@@ -33,8 +33,8 @@ def enlarge(images: Array) -> Array:
 def _bilinear(size: int) -> Array:
     """Returns the matrix float32[64,size] that enlarges an axis, pixel centres aligned as in torch."""
     centre = np.clip((np.arange(SIZE) + 0.5) * size / SIZE - 0.5, 0, size - 1)
-    distance = np.abs(centre[:, None] - np.arange(size))
-    return np.maximum(1 - distance, 0).astype(np.float32)
+    weight: Array = np.maximum(1 - np.abs(centre[:, None] - np.arange(size)), 0)
+    return weight.astype(np.float32)
 
 
 def build(_shape: Shape, classes: int, _seed: int) -> nn.Module:
@@ -48,8 +48,8 @@ def build(_shape: Shape, classes: int, _seed: int) -> nn.Module:
 MODEL = Definition(
     build,
     recipes={
-        "digits": Recipe(epochs=10, learning_rate=5e-3, batch_size=32, weight_decay=0.01),
-        "fashion-mnist": Recipe(epochs=1, learning_rate=5e-3, batch_size=64, weight_decay=0.01),
+        "digits": Recipe(10, 3e-3, weight_decay=0.01, label_smoothing=0.1, channels_last=True),
+        "fashion-mnist": Recipe(1, 3e-3, weight_decay=0.01, label_smoothing=0.1, channels_last=True),
     },
     prepare=enlarge,
     foreign_weights=True,
