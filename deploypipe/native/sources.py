@@ -11,6 +11,9 @@ from pathlib import Path
 from deploypipe import fingerprint
 from deploypipe.errors import DeployError
 
+# The folders of csrc that op libraries are made from.
+_PARTS = ("", "op", "kernels", "bindings", "toolchains")
+
 _TAKEN = frozenset({"aten", "deploypipe", "onnx", "prim", "torch"})
 
 
@@ -57,12 +60,12 @@ def source(directory: Path) -> OpSource:
 
 
 def digest(source: OpSource) -> str:
-    """Returns a digest of all C++ that the libraries of a source are made from."""
-    files = {**_files(PROJECT.directory, deep=True), **_files(source.directory, deep=source == PROJECT)}
-    return fingerprint.digest(source.namespace, files)
+    """Returns a digest of all C++ that the libraries of a source are made from, wherever it lies."""
+    own = {} if source == PROJECT else _files(source.directory, ("",))
+    return fingerprint.digest(source.namespace, _files(PROJECT.directory, _PARTS), own)
 
 
-def _files(directory: Path, deep: bool) -> dict[str, str]:
-    found = directory.rglob("*") if deep else directory.glob("*")
+def _files(directory: Path, parts: tuple[str, ...]) -> dict[str, str]:
     kinds = {".h", ".cpp", ".cmake", ".txt"}
-    return {str(path): fingerprint.file_digest(path) for path in found if path.suffix in kinds}
+    found = (path for part in parts for path in (directory / part).glob("*") if path.suffix in kinds)
+    return {str(path.relative_to(directory)): fingerprint.file_digest(path) for path in found}

@@ -45,3 +45,12 @@ def test_the_digest_leaves_python_out(own: OwnSource) -> None:
     before = native.digest(source)
     (source.directory / "square.py").write_text("")
     assert native.digest(source) == before
+
+
+def test_the_digest_does_not_depend_on_the_place(tmp_path: Path, own: OwnSource) -> None:
+    first = own("mine", "// one")
+    (tmp_path / "elsewhere").mkdir()
+    moved = first.directory.rename(tmp_path / "elsewhere" / "mine")
+    before = native.digest(native.source(moved))
+    again = own("mine", "// one")
+    assert before == native.digest(again)
