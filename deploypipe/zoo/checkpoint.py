@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     Weights = Mapping[str, torch.Tensor]
 
-_FORMAT = "deploypipe.checkpoint.1"
+_FAMILY = "deploypipe.checkpoint."
+_FORMAT = f"{_FAMILY}1"
 
 
 class Origin(BaseModel):
@@ -66,7 +67,8 @@ def write(path: Path, weights: Weights, origin: Origin) -> None:
 
 
 def _metadata(origin: Origin) -> dict[str, str]:
-    return {"format": _FORMAT, "origin": origin.model_dump_json()}
+    # One entry: safetensors writes several in no fixed order, and equal trainings shall give equal files.
+    return {_FORMAT: origin.model_dump_json()}
 
 
 def read(path: Path) -> tuple[dict[str, torch.Tensor], Origin | None]:
@@ -95,15 +97,16 @@ def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], Origin | Non
 
 
 def _origin(path: Path, metadata: Mapping[str, str]) -> Origin | None:
-    if "origin" not in metadata:
+    forms = [key for key in metadata if key.startswith(_FAMILY)]
+    if not forms:
         return None
-    if metadata.get("format") != _FORMAT:
+    if _FORMAT not in forms:
         raise DeployError(
-            f"{path} is a checkpoint of the form '{metadata.get('format')}', known is '{_FORMAT}'",
+            f"{path} is a checkpoint of the form '{forms[0]}', known is '{_FORMAT}'",
             "Train the model again, or use the release that wrote it.",
         )
     try:
-        return Origin.model_validate_json(metadata["origin"])
+        return Origin.model_validate_json(metadata[_FORMAT])
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
         raise DeployError(f"{path} does not say what it holds: {reason}", "Train the model again.") from None
