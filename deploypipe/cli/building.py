@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.markup import escape
@@ -88,13 +88,19 @@ def _spec(name: str, choice: Choice, force: bool) -> ModelSpec:
     return zoo.spec(name, choice.data, choice.data_dir, checkpoint)
 
 
+def _live() -> dict[str, Any]:
+    """Returns how a moving display is shown: not at all where the output is a file."""
+    console = view.progress()
+    return {"console": console, "transient": True, "disable": not console.is_terminal}
+
+
 @contextlib.contextmanager
 def _epochs(model: str) -> Iterator[Progress]:
     """Shows the epochs of a training."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=view.progress(), transient=True) as bar:
+    with Progress(*columns, **_live()) as bar:
         task = bar.add_task(f"train {model}", total=None)
 
         def report(done: int, total: int, loss: float) -> None:
@@ -117,7 +123,7 @@ def _rows(count: int) -> Iterator[Observe]:
         TimeElapsedColumn(),
         TextColumn("{task.description}"),
     )
-    with Progress(*columns, console=view.progress(), transient=True) as bar:
+    with Progress(*columns, **_live()) as bar:
         task = bar.add_task("", total=count)
 
         def observe(event: Event | Outcome) -> None:
@@ -143,7 +149,7 @@ def _summary(outcomes: Sequence[Outcome], out: Path, seconds: float) -> None:
         VerdictError: Something failed.
     """
     view.out().print()
-    columns = ["bundle", "verdict", "worst parity / limit", "score (eager)", "custom ops", "size", "reused"]
+    columns = ["bundle", "verdict", "parity", "score (eager)", "custom ops", "size"]
     view.table("", columns, [_row(outcome) for outcome in outcomes])
     failed = [outcome for outcome in outcomes if outcome.bundle is None]
     passed = len(outcomes) - len(failed)
@@ -157,10 +163,9 @@ def _summary(outcomes: Sequence[Outcome], out: Path, seconds: float) -> None:
 def _row(outcome: Outcome) -> tuple[str, ...]:
     verdict, bundle = outcome.verdict, outcome.bundle
     worst = verdict.worst() if verdict else None
-    value = "" if worst is None else "not finite" if worst.value is None else f"{worst.value:.1e} / {worst.limit:.0e}"
+    value = "" if worst is None else "not finite" if worst.value is None else f"{worst.value:.1e}"
     scores = verdict.scores if verdict else {}
     eager = verdict.eager_scores if verdict else {}
-    reused = [name for name, state in outcome.stages.items() if state == "reused"]
     return (
         outcome.row,
         view.mark(bundle is not None),
@@ -168,5 +173,4 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
         ", ".join(f"{score:.2f} ({eager.get(name, float('nan')):.2f})" for name, score in scores.items()),
         ", ".join(f"{op.name.split('::')[1]} {op.path}" for op in bundle.manifest.ops) if bundle else "",
         view.size(sum(bundle.manifest.sizes.values())) if bundle else "",
-        ", ".join(reused) or "nothing",
     )

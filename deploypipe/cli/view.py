@@ -14,18 +14,19 @@ from rich.markup import escape
 from rich.table import Table
 
 debug = False
+FILE_WIDTH = 160
 
 
 @functools.cache
 def out() -> Console:
-    """Returns the console for results."""
-    return Console(soft_wrap=False)
+    """Returns the console for results; a file gets lines that are long enough for any table."""
+    return Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
 
 
 @functools.cache
 def progress() -> Console:
     """Returns the console for progress, which still works while the frameworks' output is diverted."""
-    return Console(file=os.fdopen(os.dup(2), "w"), force_terminal=sys.stderr.isatty())
+    return Console(file=os.fdopen(os.dup(2), "w"), force_terminal=sys.stderr.isatty(), soft_wrap=True)
 
 
 def error(message: str, cure: str) -> None:

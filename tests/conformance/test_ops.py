@@ -20,7 +20,11 @@ UNROLLED = {"lltm": ("T",)}
 @pytest.mark.parametrize("form", FORMS, ids=str)
 @pytest.mark.parametrize(
     ("spec", "sample"),
-    [pytest.param(spec, sample, id=f"{spec.name}-{sample.name}") for spec in PROJECT.specs for sample in spec.samples()],
+    [
+        pytest.param(spec, sample, id=f"{spec.name}-{sample.name}")
+        for spec in PROJECT.specs
+        for sample in spec.samples()
+    ],
 )
 def test_an_op_gives_the_answers_of_its_reference(spec: OpSpec, sample: Sample, form: Form, tmp_path: Path) -> None:
     fixed = UNROLLED.get(spec.name, ()) if form.decomposed else ()
