@@ -51,7 +51,25 @@ def fit(model: nn.Module, recipe: Recipe, split: Split, prepare: Prepare, progre
             losses.append(float(loss.detach()))
         if progress:
             progress(epoch + 1, recipe.epochs, sum(losses) / len(losses))
+    _settle_statistics(model, recipe, split, prepare)
     _arrange(model.eval(), channels_last=False)
+
+
+def _settle_statistics(model: nn.Module, recipe: Recipe, split: Split, prepare: Prepare) -> None:
+    """Averages the statistics of batch norms anew over the training images, under the final weights.
+
+    Running averages lag behind the weights: after two epochs they still gave the accuracy of chance.
+    """
+    norms = [part for part in model.modules() if isinstance(part, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # torch's word for a plain mean over all batches
+    with torch.no_grad():
+        for images, _ in _shuffled(split, recipe.batch_size, prepare) if norms else ():
+            model(images)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def _arrange(model: nn.Module, channels_last: bool) -> None:

@@ -62,9 +62,15 @@ def test_the_recipe_reaches_its_accuracy(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_mobilenet_learns_the_layout_of_fashion_mnist(fashion: Path, tmp_path: Path) -> None:
-    result = zoo.train("mobilenet_v3_small", "fashion-mnist", fashion, epochs=20, out=tmp_path / "x")
-    assert result.accuracy > 60
+def test_mobilenet_learns_in_two_epochs(tmp_path: Path) -> None:
+    """Without statistics taken anew after training it would be at chance, 10 %."""
+    assert zoo.train("mobilenet_v3_small", epochs=2, out=tmp_path / "x").accuracy > 50
+
+
+@pytest.mark.parametrize("name", ["mlp", "lltm", "gcwsnet"])
+def test_models_learn_images_in_the_form_of_fashion_mnist(name: str, fashion: Path, tmp_path: Path) -> None:
+    result = zoo.train(name, "fashion-mnist", fashion, epochs=60, out=tmp_path / "x")
+    assert result.accuracy > 90
 
 
 @pytest.mark.parametrize("epochs", [0, -1])
