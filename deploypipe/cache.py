@@ -9,6 +9,8 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from deploypipe.errors import DeployError
+
 
 def root() -> Path:
     """Returns the folder of all caches: DEPLOYPIPE_CACHE, or `deploypipe` in the user's cache folder."""
@@ -16,6 +18,22 @@ def root() -> Path:
         return Path(own)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "deploypipe"
+
+
+def folder(name: str) -> Path:
+    """Makes a folder of the cache, and returns it.
+
+    Raises:
+        DeployError: It cannot be made.
+    """
+    place = root() / name
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DeployError(
+            f"The cache {root()} cannot be written: {error.strerror}", "Set DEPLOYPIPE_CACHE to a folder that can."
+        ) from None
+    return place
 
 
 def stage(name: str, key: str | None, make: Callable[[Path], None], force: bool = False) -> tuple[Path, bool]:
@@ -31,9 +49,11 @@ def stage(name: str, key: str | None, make: Callable[[Path], None], force: bool 
 
     Returns:
         The folder, and whether it was there before.
+
+    Raises:
+        DeployError: The cache cannot be written.
     """
-    home = root() / name
-    home.mkdir(parents=True, exist_ok=True)
+    home = folder(name)
     done = home / (key or uuid.uuid4().hex)
     if key and done.is_dir() and not force:
         return done, True

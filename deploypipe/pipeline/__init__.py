@@ -66,4 +66,4 @@ def build(
 
 def default_log() -> Path:
     """Returns the file that collects what frameworks print."""
-    return cache.root() / "logs" / "build.log"
+    return cache.folder("logs") / "build.log"
