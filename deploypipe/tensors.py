@@ -64,8 +64,8 @@ def save_cases(cases: Sequence[Case], path: Path) -> None:
     import numpy as np
     from safetensors.numpy import save_file
 
-    tensors = {
-        f"{number}.{side}.{name}": np.ascontiguousarray(array)
+    tensors = {  # not ascontiguousarray, which gives a scalar an axis
+        f"{number}.{side}.{name}": np.asarray(array, order="C")
         for number, case in enumerate(cases)
         for side, arrays in (("inputs", case.inputs), ("outputs", case.outputs))
         for name, array in arrays.items()

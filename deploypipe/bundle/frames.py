@@ -34,7 +34,7 @@ def send(stream: IO[bytes], frame: Frame) -> None:
     import numpy as np
     from safetensors.numpy import save
 
-    tensors = {str(number): np.ascontiguousarray(array) for number, array in enumerate(frame.arrays)}
+    tensors = {str(number): np.asarray(array, order="C") for number, array in enumerate(frame.arrays)}
     content = save(tensors, {"facts": json.dumps(dict(frame.facts))})
     stream.write(_LENGTH.pack(len(content)) + content)
     stream.flush()

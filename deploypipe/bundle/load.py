@@ -59,7 +59,7 @@ class Model:
         arrays = check_inputs(self.manifest.inputs, self.manifest.axes, inputs)
         if self.manifest.finite_inputs:
             refuse_non_finite(self.manifest.inputs, arrays)
-        outputs = self.session.run([np.ascontiguousarray(array) for array in arrays])
+        outputs = self.session.run([np.asarray(array, order="C") for array in arrays])
         return {info.name: array for info, array in zip(self.manifest.outputs, outputs, strict=True)}
 
 
