@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import inspect
 import sys
+import sysconfig
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from importlib.util import resolve_name
 from pathlib import Path, PurePath
-from types import CodeType, FunctionType, MethodType, ModuleType, NoneType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType, NoneType
 from typing import Any
+
+_STANDARD = Path(sysconfig.get_path("stdlib"))
 
 
 class UnknownContentError(TypeError):
@@ -20,14 +25,18 @@ class UnknownContentError(TypeError):
 def digest(*values: Any) -> str:
     """Returns a short hex digest of the content of the values.
 
-    Tensors and arrays count by their data, modules by their parameters, settings and source, functions
-    by their source and what they close over.
+    Tensors and arrays count by their data, modules by their parameters, settings, hooks and source,
+    functions by their source and what they close over. A source counts with the files that it imports,
+    except for installed packages.
 
     Raises:
-        UnknownContentError: A value of a kind that is not known here.
+        UnknownContentError: A value of a kind that is not known here, or that contains itself.
     """
     sha = hashlib.sha256()
-    _feed(values, sha)
+    try:
+        _feed(values, sha)
+    except RecursionError:
+        raise UnknownContentError("a value that contains itself has no known content") from None
     return sha.hexdigest()[:32]
 
 
@@ -63,7 +72,9 @@ def _feed(value: Any, sha: Any) -> None:
         sha.update(data.flatten().view(torch.uint8).numpy().tobytes())
     elif isinstance(value, np.ndarray | np.generic):
         sha.update(f"{value.dtype}{value.shape}".encode() + np.ascontiguousarray(value).tobytes())
-    elif isinstance(value, torch.dtype | torch.device | torch.Size):
+    elif isinstance(
+        value, torch.dtype | torch.device | torch.Size | torch._ops.OpOverload | torch._ops.OpOverloadPacket
+    ):
         sha.update(repr(value).encode())
     elif is_dataclass(value):
         _feed(type(value), sha)
@@ -118,6 +129,13 @@ def _(value: FunctionType, sha: Any) -> None:
 
 
 @_feed.register
+def _(value: BuiltinFunctionType, sha: Any) -> None:
+    sha.update(f"{value.__module__}.{value.__qualname__}".encode())
+    if not isinstance(value.__self__, type | ModuleType):
+        _feed(value.__self__, sha)
+
+
+@_feed.register
 def _(value: ModuleType, sha: Any) -> None:
     sha.update(value.__name__.encode())
 
@@ -134,20 +152,62 @@ def _feed_module(sha: Any, module: Any) -> None:
     for name, part in module.named_modules():
         _feed(type(part), sha)
         settings = {k: v for k, v in vars(part).items() if not k.startswith("_")}
-        _feed((name, settings, dict(part._parameters), dict(part._buffers)), sha)
+        hooks = [*part._forward_pre_hooks.values(), *part._forward_hooks.values()]
+        _feed((name, settings, dict(part._parameters), dict(part._buffers), hooks), sha)
 
 
 def _feed_home(sha: Any, kind: Any) -> None:
-    """Feeds the source file of a class or function that is not part of an installed package."""
-    top = kind.__module__.partition(".")[0]
-    if top in sys.stdlib_module_names and top != "__main__":
-        return
+    """Feeds the source file of a class or function, and those that it imports, but no installed ones."""
+    if path := _home(kind):
+        for each in _with_imports(path, kind.__module__):
+            sha.update(_source_digest(each, each.stat().st_mtime_ns).encode())
+
+
+def _home(kind: Any) -> Path | None:
+    """Returns the source file of a class or function, or None when it is an installed one."""
     try:
         path = Path(inspect.getfile(kind))
+        path.stat()
     except (TypeError, OSError):
+        top = kind.__module__.partition(".")[0]
+        if top in sys.stdlib_module_names and top != "__main__":
+            return None
         raise UnknownContentError(f"the source of {kind.__module__}.{kind.__qualname__} is not on disk") from None
-    if "site-packages" not in path.parts:
-        sha.update(_source_digest(path, path.stat().st_mtime_ns).encode())
+    return None if _is_installed(path) else path
+
+
+def _is_installed(path: Path) -> bool:
+    return path.is_relative_to(_STANDARD) or not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
+
+
+def _with_imports(path: Path, module: str) -> list[Path]:
+    """Returns a file and those that it imports, directly or not; the project's own have digests of their own."""
+    found = {path}
+    waiting = [(path, module)]
+    while waiting:
+        file, name = waiting.pop()
+        package = getattr(sys.modules.get(name), "__package__", None) or ""
+        for imported in sorted(_imports(file, package, file.stat().st_mtime_ns)):
+            origin = getattr(sys.modules.get(imported), "__file__", None)
+            if imported.partition(".")[0] == "deploypipe" or not origin:
+                continue
+            if (other := Path(origin)) not in found and other.is_file() and not _is_installed(other):
+                found.add(other)
+                waiting.append((other, imported))
+    return sorted(found)
+
+
+@functools.lru_cache(maxsize=1024)
+def _imports(path: Path, package: str, _modified: int) -> frozenset[str]:
+    """Returns the names of all modules that a file may import."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_bytes())) if path.suffix == ".py" else ():
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (package or not node.level):
+            home = resolve_name("." * node.level + (node.module or ""), package)
+            names |= {home, *(f"{home}.{alias.name}" for alias in node.names)}
+    return frozenset(names)
 
 
 @functools.lru_cache(maxsize=1024)

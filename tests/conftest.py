@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +60,9 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The cache of the bundles that tests share."""
-    yield fresh_cache(tmp_path_factory.mktemp("session") / "cache")
+    return fresh_cache(tmp_path_factory.mktemp("session") / "cache")
 
 
 class Plain2(torch.nn.Module):
