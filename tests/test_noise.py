@@ -11,7 +11,6 @@ import pytest
 
 from deploypipe import noise
 
-
 PROGRAM = """
 import os, sys
 from pathlib import Path
