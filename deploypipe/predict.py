@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from deploypipe.errors import DeployError, first_line
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -38,8 +40,19 @@ def chunked(predict: Predict, size: int | None) -> Predict:
 
 
 def scores_of(evaluate: Evaluate | None, predict: Predict) -> dict[str, float]:
-    """Runs the evaluation of a spec; a plain number is called `accuracy`."""
+    """Runs the evaluation of a spec; a plain number is called `accuracy`.
+
+    Raises:
+        DeployError: It fails, or does not return numbers.
+    """
     if evaluate is None:
         return {}
-    result = evaluate(predict)
-    return dict(result) if isinstance(result, Mapping) else {"accuracy": float(result)}
+    try:
+        result = evaluate(predict)
+        named = result if isinstance(result, Mapping) else {"accuracy": result}
+        return {name: float(score) for name, score in named.items()}
+    except DeployError:
+        raise
+    except Exception as error:
+        text = f"The evaluation of the model fails: {type(error).__name__}: {first_line(error)}"
+        raise DeployError(text, "Mend its evaluate function.") from error

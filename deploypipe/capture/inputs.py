@@ -32,10 +32,19 @@ def export_sizes(axes: Mapping[str, Axis]) -> dict[str, int]:
 
 
 def golden_sizes(axes: Mapping[str, Axis]) -> list[dict[str, int]]:
-    """Returns two sets of sizes other than the exported ones: the smallest, and a small odd one."""
-    small = {name: axis.min for name, axis in axes.items()}
-    odd = {name: max(axis.min, min(axis.max, 5 + 2 * number)) for number, (name, axis) in enumerate(axes.items())}
-    return [small, odd]
+    """Returns two sets of sizes other than the exported ones: the smallest, and a small odd one.
+
+    A range that is too narrow for that gives what it has.
+    """
+    exported = export_sizes(axes)
+    pairs = {name: _two_sizes(axis, exported[name], 5 + 2 * number) for number, (name, axis) in enumerate(axes.items())}
+    return [{name: pair[place] for name, pair in pairs.items()} for place in (0, 1)]
+
+
+def _two_sizes(axis: Axis, exported: int, odd: int) -> list[int]:
+    wanted = (axis.min, odd, axis.min + 1, axis.min + 2, axis.max)
+    usable = dict.fromkeys(size for size in wanted if axis.min <= size <= axis.max and size != exported)
+    return [*usable, exported, exported][:2]
 
 
 def enlarged(spec: ModelSpec, sizes: Mapping[str, int]) -> tuple[torch.Tensor, ...]:
@@ -69,7 +78,10 @@ def _repeated(tensor: torch.Tensor, dims: Mapping[int, int]) -> torch.Tensor:
     import torch
 
     for dim, size in dims.items():
-        tensor = tensor.index_select(dim, torch.arange(size) % max(tensor.shape[dim], 1))
+        if tensor.shape[dim]:
+            tensor = tensor.index_select(dim, torch.arange(size) % tensor.shape[dim])
+        else:
+            tensor = tensor.new_zeros([*tensor.shape[:dim], size, *tensor.shape[dim + 1 :]])
     return tensor
 
 

@@ -77,11 +77,16 @@ class Program:
         try:
             decomposed: ExportedProgram = exported.run_decompositions(_references(self.facts.ops))
         except Exception as error:
-            raise DeployError(
-                f"{', '.join(self.facts.ops)} cannot be decomposed: {first_line(error)}",
-                "Make the axis that its reference loops over static, or use native ops.",
-            ) from error
+            raise self._not_decomposed(first_line(error)) from error
+        if fixed := _fixed_axis(decomposed, self.facts.inputs):
+            raise self._not_decomposed(f"the axis {fixed} becomes fixed")
         return decomposed
+
+    def _not_decomposed(self, reason: str) -> DeployError:
+        return DeployError(
+            f"{', '.join(self.facts.ops)} cannot be decomposed: {reason}",
+            "Make the axis that its reference loops over static, or use native ops.",
+        )
 
     def golden(self) -> list[Case]:
         """Returns the golden vectors."""
@@ -151,15 +156,27 @@ def _capped(axis: Axis, max_size: int | None) -> Axis:
     return Axis(axis.name, axis.min, max(axis.min, min(axis.max, max_size or axis.max)))
 
 
-def _try(spec: ModelSpec, inputs: tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
+def _fixed_axis(exported: ExportedProgram, infos: Sequence[TensorInfo]) -> str | None:
+    """Returns the first dynamic axis that a graph holds at one size: a loop over it was unrolled."""
+    values = {node.name: node.meta["val"] for node in exported.graph.nodes if node.op == "placeholder"}
+    sizes = (
+        (size, wanted)
+        for name, info in zip(exported.graph_signature.user_inputs, infos, strict=True)
+        for size, wanted in zip(values[name].shape, info.shape, strict=True)
+    )
+    # An axis that was specialised is still symbolic, but its expression is a number.
+    return next((wanted for size, wanted in sizes if isinstance(wanted, str) and str(size).isdigit()), None)
+
+
+def _try(spec: ModelSpec, inputs: tuple[torch.Tensor, ...], given: str = "its example inputs") -> list[torch.Tensor]:
     import torch
 
     try:
         result = spec.module(*inputs)
     except Exception as error:
         raise DeployError(
-            f"The model '{spec.name}' fails on its example inputs: {type(error).__name__}: {first_line(error)}",
-            "Mend it until module(*example_inputs) works.",
+            f"The model '{spec.name}' fails on {given}: {type(error).__name__}: {first_line(error)}",
+            "Mend it until module(*inputs) works with them.",
         ) from error
     leaves: list[Any] = torch.utils._pytree.tree_leaves(result)
     if not leaves or not all(isinstance(leaf, torch.Tensor) for leaf in leaves):
@@ -170,8 +187,9 @@ def _try(spec: ModelSpec, inputs: tuple[torch.Tensor, ...]) -> list[torch.Tensor
 def _export(spec: ModelSpec, axes: dict[str, Axis]) -> ExportedProgram:
     import torch
 
-    example = enlarged(spec, export_sizes(axes))
-    _try(spec, example)
+    sizes = export_sizes(axes)
+    example = enlarged(spec, sizes)
+    _try(spec, example, f"its example inputs repeated to {', '.join(f'{name}={size}' for name, size in sizes.items())}")
     try:
         return torch.export.export(spec.module, example, dynamic_shapes=_dynamic_shapes(spec, axes))
     except Exception as error:
@@ -222,11 +240,22 @@ def _infos(names: Sequence[str], values: Sequence[Any], symbols: dict[str, str])
     return tuple(
         TensorInfo(
             name=name,
-            dtype=str(value.dtype).removeprefix("torch."),
+            dtype=_dtype(name, value.dtype),
             shape=tuple(size if isinstance(size, int) else _said(str(size), symbols) for size in value.shape),
         )
         for name, value in zip(names, values, strict=True)
     )
+
+
+def _dtype(name: str, dtype: torch.dtype) -> str:
+    import torch
+
+    said = str(dtype).removeprefix("torch.")
+    try:
+        torch.empty(0, dtype=dtype).numpy()
+    except TypeError:
+        raise DeployError(f"'{name}' is of type {said}, which numpy does not have", "Convert it to float32.") from None
+    return said
 
 
 def _said(expression: str, symbols: dict[str, str]) -> str:
@@ -238,7 +267,8 @@ def _eager(spec: ModelSpec, inputs: Sequence[TensorInfo], outputs: Sequence[Tens
     import torch
 
     def run(*arrays: Any) -> tuple[Any, ...]:
-        return tuple(tensor.numpy() for tensor in _try(spec, tuple(torch.from_numpy(array) for array in arrays)))
+        tensors = tuple(torch.from_numpy(array) for array in arrays)
+        return tuple(tensor.numpy() for tensor in _try(spec, tensors, "the inputs of its evaluation"))
 
     return chunked(run, CHUNK if batch_axis(inputs, outputs) else None)
 

@@ -24,6 +24,7 @@ def resolve(spec: ModelSpec) -> ModelSpec:
         raise DeployError(f"The model is a {type(spec).__name__}", "Return a deploypipe.ModelSpec.")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", spec.name):
         raise DeployError(f"The model name '{spec.name}' cannot be a folder", "Use letters, digits, - and _.")
+    _check_module(spec.module)
     inputs = _tensors(spec.example_inputs)
     names = _names(spec.input_names, "input", len(inputs))
     axes = _axes(spec.dynamic_axes, names, inputs)
@@ -38,17 +39,31 @@ def resolve(spec: ModelSpec) -> ModelSpec:
 
 
 def output_names(spec: ModelSpec, count: int) -> tuple[str, ...]:
-    """Returns the names of the outputs, made up where the spec gives none."""
-    return _names(spec.output_names, "output", count)
+    """Returns the names of the outputs, made up where the spec gives none.
+
+    Raises:
+        DeployError: There are more or fewer, or one is the name of an input.
+    """
+    names = _names(spec.output_names, "output", count)
+    if both := [name for name in names if name in spec.input_names]:
+        raise DeployError(f"'{both[0]}' is the name of an input and of an output", "Rename one of them.")
+    return names
+
+
+def _check_module(module: Any) -> None:
+    import torch
+
+    if not isinstance(module, torch.nn.Module):
+        raise DeployError(f"The module of the model is a {type(module).__name__}", "Give a torch.nn.Module.")
 
 
 def _tensors(example_inputs: Any) -> tuple[torch.Tensor, ...]:
     import torch
 
-    values = (example_inputs,) if isinstance(example_inputs, torch.Tensor) else tuple(example_inputs)
+    values = example_inputs if isinstance(example_inputs, list | tuple) else (example_inputs,)
     if not values or not all(isinstance(value, torch.Tensor) for value in values):
         raise DeployError("example_inputs is not a tuple of tensors", "Give one tensor per argument of forward.")
-    return values
+    return tuple(values)
 
 
 def _batch(batch: Any, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
@@ -82,13 +97,17 @@ def _axes(
         if name not in by_name:
             raise DeployError(f"dynamic_axes names an unknown input '{name}'", nearest(name, list(names)))
     axes = {
-        name: {
-            _dimension(name, dim, by_name[name]): axis if isinstance(axis, Axis) else Axis(axis)
-            for dim, axis in dims.items()
-        }
+        name: {_dimension(name, dim, by_name[name]): _axis(axis) for dim, axis in dims.items()}
         for name, dims in given.items()
     }
     return _unified(axes, by_name)
+
+
+def _axis(given: str | Axis) -> Axis:
+    axis = given if isinstance(given, Axis) else Axis(given)
+    if not axis.name.isidentifier():
+        raise DeployError(f"An axis cannot have the name '{axis.name}'", "Use letters, digits and underscores.")
+    return axis
 
 
 def _dimension(name: str, dim: int, tensor: torch.Tensor) -> int:
