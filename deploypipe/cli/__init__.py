@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from deploypipe.errors import DeployError
@@ -11,6 +12,8 @@ def main() -> None:
     """Runs the command line; errors are one sentence and a cure, a traceback only with --debug."""
     from deploypipe.cli import app, view
 
+    # Threads that spin while they wait make training many times slower on a machine that is busy.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # Accepted anywhere on the line, as people add it to the end of a command that failed.
     view.debug = "--debug" in sys.argv
     sys.argv = [word for word in sys.argv if word != "--debug"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -70,6 +70,7 @@ def lower(program: Program, decomposed: bool, artifact: Path) -> Lowered:
 
     exported = program.decomposed() if decomposed else program.exported()
     try:
+        exported = exported.run_decompositions(_replacements())
         edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
         compiled = edge.to_executorch()
     except Exception as error:
@@ -125,6 +126,24 @@ def _runtime() -> Any:
     """Imports the runtime alone; `executorch.runtime` would pull in the whole compiler."""
     import_module("torch")  # its libraries must be in the process first
     return import_module("executorch.extension.pybindings._portable_lib")
+
+
+def _replacements() -> dict[Any, Callable[..., Any]]:
+    """Returns what stands in for operators whose kernel is wrong: the one of remainder is fmod for integers.
+
+    ExecuTorch 1.4.1 gives remainder(-9, 4) = -1.
+    """
+    import torch
+
+    return dict.fromkeys((torch.ops.aten.remainder.Scalar, torch.ops.aten.remainder.Tensor), _remainder)
+
+
+def _remainder(dividend: Any, divisor: Any) -> Any:
+    """The remainder with the sign of the divisor, from the one with the sign of the dividend."""
+    import torch
+
+    rest = torch.fmod(dividend, divisor)
+    return torch.where((rest != 0) & ((rest < 0) != (divisor < 0)), rest + divisor, rest)
 
 
 def _check_sizes(plan: Any, facts: Facts) -> None:
