@@ -1,0 +1,49 @@
+"""What the ExecuTorch lowering adds to ExecuTorch's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from deploypipe.capture import Program, capture, resolve
+from deploypipe.runtimes import executorch
+from deploypipe.spec import ModelSpec
+
+
+class Remainders(torch.nn.Module):
+    """Remainders by a number and by a tensor, of integers and of floats."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (
+            torch.remainder(x, 4),
+            torch.remainder(x, -4),
+            torch.remainder(x, x.abs() + 2),
+            torch.remainder(x * 0.7, 4),
+        )
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    spec = resolve(ModelSpec("remainders", Remainders(), (torch.arange(-9, 9),)))
+    capture(spec, 64, tmp_path)
+    return Program.load(spec, tmp_path)
+
+
+def test_the_remainder_of_a_negative_number_has_the_sign_of_the_divisor(program: Program, tmp_path: Path) -> None:
+    """Its own kernel gives remainder(-9, 4) = -1."""
+    executorch.lower(program, False, tmp_path / "model.pte")
+    x = torch.arange(-20, 20)
+
+    outputs = executorch.load(tmp_path / "model.pte", []).run([x.numpy()])
+
+    for output, expected in zip(outputs, Remainders()(x), strict=True):
+        np.testing.assert_allclose(output, expected.numpy(), rtol=1e-5)
+
+
+def test_a_program_reports_its_delegates_and_its_memory(program: Program, tmp_path: Path) -> None:
+    notes = executorch.lower(program, False, tmp_path / "model.pte").notes
+    assert int(notes["planned_bytes"]) > 0
+    assert notes["delegates"].isdigit()
