@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from packaging.version import Version
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from deploypipe.errors import DeployError
 from deploypipe.target import ArtifactRequest, Limits
@@ -14,6 +15,14 @@ from deploypipe.tensors import AxisRange, TensorInfo
 
 FILE, GOLDEN = "manifest.json", "golden.safetensors"
 FORMAT: Literal[1] = 1
+
+
+def _checked_version(text: str) -> str:
+    Version(text)
+    return text
+
+
+_Version = Annotated[str, AfterValidator(_checked_version)]
 
 
 class _Strict(BaseModel):
@@ -33,7 +42,7 @@ class RuntimeInfo(_Strict):
 
     name: str
     package: str
-    min_version: str
+    min_version: _Version
     built_with: str
     notes: dict[str, str] = {}
 
@@ -52,7 +61,7 @@ class OpInfo(_Strict):
     name: str
     path: str
     library: str | None = None
-    abi: dict[str, str] = {}
+    abi: dict[str, _Version] = {}
     reason: str = ""
 
 
