@@ -45,8 +45,9 @@ def receive(stream: IO[bytes]) -> Frame | None:
     from safetensors.numpy import load
 
     head = stream.read(_LENGTH.size)
-    content = stream.read(_LENGTH.unpack(head)[0]) if len(head) == _LENGTH.size else b""
-    if len(content) < _LENGTH.size:
+    length = _LENGTH.unpack(head)[0] if len(head) == _LENGTH.size else 0
+    content = stream.read(length)
+    if not length or len(content) < length:
         return None
     size = _LENGTH.unpack(content[: _LENGTH.size])[0]
     header = json.loads(content[_LENGTH.size : _LENGTH.size + size])

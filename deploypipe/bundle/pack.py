@@ -100,7 +100,7 @@ def _op(name: str, runtime: Runtime, request: ArtifactRequest, folder: Path) -> 
         return OpInfo(name=name, path="inlined", reason=usable.reason)
     if not usable.ok:
         raise DeployError(f"{name} cannot be built for {runtime.NAME}", usable.reason)
-    library = native.library(runtime.BINDING, registry.get(name.split("::", maxsplit=1)[0]).source)
+    library = native.library(runtime.BINDING, registry.provider(name)[0].source)
     (folder / "lib").mkdir(exist_ok=True)
     shutil.copyfile(library, folder / "lib" / library.name)
     return OpInfo(name=name, path="native", library=f"lib/{library.name}", abi=native.abi(runtime.BINDING))
@@ -117,8 +117,7 @@ def _runtime_info(runtime: Runtime, lowered: Lowered) -> RuntimeInfo:
 
 
 def _finite(ops: Sequence[str]) -> bool:
-    found = [registry.for_torch_op(op) for op in ops]
-    return any(each is not None and each[1].finite for each in found)
+    return any(registry.provider(op)[1].finite for op in ops)
 
 
 def _versions() -> dict[str, str]:

@@ -144,11 +144,7 @@ def custom_ops(exported: ExportedProgram) -> tuple[str, ...]:
         if isinstance(node.target, torch._ops.OpOverload) and node.target.namespace not in BUILTIN
     }
     for name in sorted(names):
-        if registry.for_torch_op(name) is None:
-            raise DeployError(
-                f"No op library provides the op {name} of this model",
-                "Write it as an op library and call deploypipe.ops.load(DIR) before the model is made.",
-            )
+        registry.provider(name)
     return tuple(sorted(names))
 
 
@@ -282,20 +278,13 @@ def _case(spec: ModelSpec, facts: Facts, sizes: dict[str, int], seed: int) -> Ca
     )
 
 
-def _reference_of(op: str) -> Callable[..., Any]:
-    from deploypipe.oplib import registry
-
-    found = registry.for_torch_op(op)
-    if found is None:
-        raise DeployError(f"No op library provides {op}", "Call deploypipe.ops.load(DIR) first.")
-    return found[1].reference
-
-
 def _references(ops: Sequence[str]) -> dict[Any, Callable[..., Any]]:
     import torch
 
+    from deploypipe.oplib import registry
+
     return {
-        getattr(getattr(torch.ops, space), name).default: _reference_of(op)
+        getattr(getattr(torch.ops, space), name).default: registry.provider(op)[1].reference
         for op in ops
         for space, name in [op.split("::")]
     }

@@ -54,6 +54,8 @@ def run(path: Path, inputs: Path, output: Path) -> None:
 
     from deploypipe.bundle.load import load
 
+    if not inputs.is_file():
+        raise DeployError(f"There is no file {inputs}", "Name an .npz file with one array per input.")
     try:
         with np.load(inputs) as file:
             arrays = {name: file[name] for name in file.files}

@@ -91,3 +91,18 @@ def for_torch_op(name: str) -> tuple[OpLibrary, OpSpec] | None:
     library = _LIBRARIES.get(namespace)
     spec = library.find(rest.partition(".")[0]) if library else None
     return (library, spec) if library and spec else None
+
+
+def provider(op: str) -> tuple[OpLibrary, OpSpec]:
+    """Returns the library and spec of an op that a model uses, such as `deploypipe::lltm`.
+
+    Raises:
+        DeployError: No library that is loaded provides it.
+    """
+    found = for_torch_op(op)
+    if found is None:
+        raise DeployError(
+            f"No op library provides the op {op} of this model",
+            "Write it as an op library and call deploypipe.ops.load(DIR) before the model is made.",
+        )
+    return found

@@ -16,7 +16,7 @@ def deliver(bundle: Path, place: Path) -> Bundle:
     """Copies a bundle to its place, replacing one that is there unless it is the same and undamaged.
 
     Raises:
-        DeployError: The place is taken by something that is not a bundle.
+        DeployError: The place is taken by something that is not a bundle, or cannot be written.
     """
     manifest = integrity.check(bundle)
     if not _is_there(bundle, place):
@@ -35,12 +35,21 @@ def _is_there(bundle: Path, place: Path) -> bool:
 def _replace(bundle: Path, place: Path) -> None:
     if place.exists() and not (place / manifests.FILE).is_file() and (not place.is_dir() or any(place.iterdir())):
         raise DeployError(f"{place} is in the way: it is not a bundle", "Move it, or choose another folder with --out.")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=place.parent))
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _swap(bundle, place, Path(tempfile.mkdtemp(prefix=".staging-", dir=place.parent)))
+    except OSError as error:
+        raise DeployError(f"{place} cannot be written: {error.strerror}", "Choose another folder with --out.") from None
+
+
+def _swap(bundle: Path, place: Path, staging: Path) -> None:
+    old = staging / "old"
     try:
         shutil.copytree(bundle, staging / "new")
         if place.exists():
-            place.rename(staging / "old")
+            place.rename(old)
         (staging / "new").rename(place)
     finally:
+        if old.exists() and not place.exists():
+            old.rename(place)
         shutil.rmtree(staging, ignore_errors=True)

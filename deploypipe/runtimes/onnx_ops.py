@@ -63,10 +63,7 @@ def _find(op: str) -> tuple[OpSpec, Signature]:
     from deploypipe import native
     from deploypipe.oplib import registry
 
-    found = registry.for_torch_op(op)
-    if found is None:
-        raise DeployError(f"No op library provides {op}", "Call deploypipe.ops.load(DIR) first.")
-    library, spec = found
+    library, spec = registry.provider(op)
     description = native.describe(native.library("torch", library.source))
     return spec, next(each for each in description["ops"] if each["name"] == spec.name)
 
@@ -77,14 +74,14 @@ def _register_schema(domain: str, signature: Signature) -> None:
     name = signature["name"]
     if onnx.defs.has(name, domain):
         return
-    Schema = onnx.defs.OpSchema  # noqa: N806
+    schema = onnx.defs.OpSchema
     onnx.defs.register_schema(
-        Schema(
+        schema(
             name,
             domain,
             1,
-            inputs=[Schema.FormalParameter(each["name"], TENSORS[each["dtype"]]) for each in signature["inputs"]],
-            outputs=[Schema.FormalParameter(each["name"], TENSORS[each["dtype"]]) for each in signature["outputs"]],
+            inputs=[schema.FormalParameter(each["name"], TENSORS[each["dtype"]]) for each in signature["inputs"]],
+            outputs=[schema.FormalParameter(each["name"], TENSORS[each["dtype"]]) for each in signature["outputs"]],
             attributes=[_schema_attribute(each) for each in signature["attributes"]],
         )
     )

@@ -27,6 +27,6 @@ def test_a_message_arrives_as_it_was_sent() -> None:
     assert receive(stream) is None
 
 
-@pytest.mark.parametrize("content", [b"", b"\x01\x00", b"\xff\x00\x00\x00\x00\x00\x00\x00"])
+@pytest.mark.parametrize("content", [b"", b"\x01\x00", b"\xff\x00\x00\x00\x00\x00\x00\x00", b"\xff" + bytes(40)])
 def test_a_stream_that_ends_early_gives_nothing(content: bytes) -> None:
     assert receive(io.BytesIO(content)) is None

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-import deploypipe.ops  # noqa: F401
 from deploypipe import native, runtimes
 from deploypipe.capture import Program, capture, resolve
 from deploypipe.oplib import registry
