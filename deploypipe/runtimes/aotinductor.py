@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deploypipe import cache
 from deploypipe.availability import Availability
 from deploypipe.errors import DeployError, first_line
 from deploypipe.runtimes.protocol import Lowered
@@ -45,6 +47,8 @@ def lower(program: Program, decomposed: bool, artifact: Path) -> Lowered:
 
     exported = program.decomposed() if decomposed else program.exported()
     march, width = PORTABLE_ISA.get(platform.machine(), (None, None))
+    # Its own cache would lie in the system's folder for temporary files.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.root() / "inductor"))
     options: dict[str, Any] = {"cpp.march": march, "cpp.simdlen": width} if march else {}
     torch._inductor.aoti_compile_and_package(exported, package_path=str(artifact), inductor_configs=options)
     return Lowered({"instruction_set": march or platform.machine()})
