@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -70,8 +70,7 @@ def lower(program: Program, decomposed: bool, artifact: Path) -> Lowered:
 
     exported = program.decomposed() if decomposed else program.exported()
     try:
-        exported = exported.run_decompositions(_replacements())
-        edge = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()])
+        edge = to_edge_transform_and_lower(_mended(exported), partitioner=[XnnpackPartitioner()])
         compiled = edge.to_executorch()
     except Exception as error:
         raise DeployError(
@@ -128,14 +127,14 @@ def _runtime() -> Any:
     return import_module("executorch.extension.pybindings._portable_lib")
 
 
-def _replacements() -> dict[Any, Callable[..., Any]]:
-    """Returns what stands in for operators whose kernel is wrong: the one of remainder is fmod for integers.
-
-    ExecuTorch 1.4.1 gives remainder(-9, 4) = -1.
-    """
+def _mended(exported: Any) -> Any:
+    """Replaces an operator whose kernel is wrong: ExecuTorch 1.4.1 gives remainder(-9, 4) = -1."""
     import torch
 
-    return dict.fromkeys((torch.ops.aten.remainder.Scalar, torch.ops.aten.remainder.Tensor), _remainder)
+    wrong = (torch.ops.aten.remainder.Scalar, torch.ops.aten.remainder.Tensor)
+    if not any(node.target in wrong for node in exported.graph.nodes):
+        return exported
+    return exported.run_decompositions(dict.fromkeys(wrong, _remainder))
 
 
 def _remainder(dividend: Any, divisor: Any) -> Any:
