@@ -7,6 +7,8 @@ import sys
 
 from deploypipe.errors import DeployError
 
+INTERRUPTED = 130
+
 
 def main() -> None:
     """Runs the command line; errors are one sentence and a cure, a traceback only with --debug."""
@@ -21,8 +23,10 @@ def main() -> None:
         app.app()
     except DeployError as error:
         _stop(error, view.debug, error.exit_code, error.message, error.cure)
-    except KeyboardInterrupt as error:
-        _stop(error, False, 130, "Interrupted; nothing half-made was left behind", "")
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:  # typer turns Ctrl-C into it, without a word
+            view.error("Interrupted; nothing half-made was left behind", "")
+        raise
     except Exception as error:
         text = f"Unexpected {type(error).__name__}: {error}"
         _stop(error, view.debug, 2, text, "Run it again with --debug and report the traceback.")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,24 +52,28 @@ def inspect(path: Path, as_json: bool) -> None:
 
 def run(path: Path, inputs: Path, output: Path) -> None:
     """Runs a bundle on the arrays of an .npz file and writes another; on an error nothing is written."""
-    import numpy as np
-
     from deploypipe.bundle.load import load
 
     if not inputs.is_file():
         raise DeployError(f"There is no file {inputs}", "Name an .npz file with one array per input.")
-    try:
-        with np.load(inputs) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, AttributeError) as error:
-        raise DeployError(f"{inputs} is not an .npz file: {first_line(error)}", "Write it with numpy.savez.") from None
-    results = load(path).run(arrays)
+    results = load(path).run(_arrays(inputs))
     try:
         _save(output, results)
     except OSError as error:
         raise DeployError(f"{output} cannot be written: {error.strerror}", "Choose another --output.") from None
     shapes = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in results.items())
     view.out().print(escape(f"{shapes} -> {output}"))
+
+
+def _arrays(inputs: Path) -> dict[str, Any]:
+    import numpy as np
+
+    try:
+        # Opened as a zip file first: np.load would take a lone array, or a pickle.
+        with zipfile.ZipFile(inputs), np.load(inputs) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DeployError(f"{inputs} is not an .npz file: {first_line(error)}", "Write it with numpy.savez.") from None
 
 
 def _save(output: Path, results: Mapping[str, Any]) -> None:

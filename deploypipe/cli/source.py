@@ -38,7 +38,7 @@ def load_function(name: str) -> ModelSpec:
         spec = getattr(module, function)()
     except DeployError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DeployError(f"{name} fails: {type(error).__name__}: {first_line(error)}", "Mend it.") from error
     if not isinstance(spec, ModelSpec):
         raise DeployError(f"{name} returns a {type(spec).__name__}", "Return a deploypipe.ModelSpec.")
@@ -48,16 +48,25 @@ def load_function(name: str) -> ModelSpec:
 def _imported(path: Path) -> ModuleType:
     if not path.is_file():
         raise DeployError(f"There is no file {path}", "Write FILE.py:FUNCTION with a path from here.")
-    found = importlib.util.spec_from_file_location(path.stem, path.resolve())
+    name = _free_name(path.resolve())
+    found = importlib.util.spec_from_file_location(name, path.resolve())
     if found is None or found.loader is None:
         raise DeployError(f"{path} is not a Python file", "Write FILE.py:FUNCTION.")
     sys.path.insert(0, str(path.resolve().parent))
-    module = sys.modules[path.stem] = importlib.util.module_from_spec(found)
+    module = sys.modules[name] = importlib.util.module_from_spec(found)
     try:
         found.loader.exec_module(module)
     except DeployError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         text = f"{path} cannot be imported: {type(error).__name__}: {first_line(error)}"
         raise DeployError(text, "Mend it.") from error
     return module
+
+
+def _free_name(path: Path) -> str:
+    """Returns a module name that hides no other module: neither a standard one nor another file's."""
+    name = path.stem
+    while name in sys.stdlib_module_names or getattr(sys.modules.get(name), "__file__", str(path)) != str(path):
+        name += "_"
+    return name
