@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from deploypipe import native
 from deploypipe.cli import view
+from deploypipe.errors import DeployError
 
 
 def show(as_json: bool) -> None:
@@ -24,18 +25,24 @@ def show(as_json: bool) -> None:
 
 
 def build(directory: Path | None, platform: str | None) -> None:
-    """Builds the op libraries of a directory, and says for which runtimes that is not possible here."""
+    """Builds the op libraries of a directory, and says for which runtimes that is not possible here.
+
+    Raises:
+        DeployError: It is possible for none.
+    """
     source = native.source(directory) if directory else native.PROJECT
-    bindings = tuple(binding for binding in native.BINDINGS if native.available(binding).ok)
-    with view.progress().status(f"building {source.namespace} for {', '.join(bindings)}"):
-        built = native.build(source, platform, bindings)
-    rows = [
-        (
-            binding,
-            str(built[binding]) if binding in built else f"[yellow]not built:[/] {native.available(binding).reason}",
-        )
-        for binding in native.BINDINGS
-    ]
+    built: dict[str, Path] = {}
+    failed: dict[str, DeployError] = {}
+    for binding in native.BINDINGS:
+        try:
+            with view.progress().status(f"building {source.namespace} for {binding}"):
+                built[binding] = native.library(binding, source, platform)
+        except DeployError as error:
+            failed[binding] = error
+    if not built:
+        raise failed[native.BINDINGS[0]]
+    rows = [(binding, escape(str(path))) for binding, path in built.items()]
+    rows += [(binding, f"[yellow]not built:[/] {escape(str(error))}") for binding, error in failed.items()]
     view.table("", ["runtime", "library"], rows)
 
 
