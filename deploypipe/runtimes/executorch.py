@@ -45,6 +45,9 @@ class ExecutorchSession:
         """Runs the model once; outputs are copied out of the program's memory plan."""
         import torch
 
+        if not all(array.size for array in inputs):
+            # The runtime would end the process.
+            raise DeployError("ExecuTorch takes no empty input", "Give at least one row.")
         try:
             outputs = self.module.forward([torch.from_numpy(array) for array in inputs])
         except RuntimeError as error:

@@ -27,7 +27,7 @@ class Form:
         runtime: A name of `runtimes.NAMES`.
         native: With the op library; False leaves it out.
         decomposed: The graph holds the reference instead of the op.
-        empty: The runtime runs an empty batch.
+        empty: The runtime admits an empty batch; one that does not must refuse it.
     """
 
     runtime: str
@@ -50,8 +50,8 @@ FORMS = (
     Form("aotinductor"),
     Form("onnxruntime"),
     Form("onnxruntime", native=False),
-    Form("executorch"),
-    Form("executorch", native=False, decomposed=True),
+    Form("executorch", empty=False),
+    Form("executorch", native=False, decomposed=True, empty=False),
 )
 
 # Parameters of a layer are constants of a model; what remains are its inputs.
