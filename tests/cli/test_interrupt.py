@@ -7,7 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 COMMAND = Path(sys.executable).parent / "deploypipe"
 
@@ -18,6 +21,15 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell starts what it runs in the background with Ctrl-C ignored, and children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_build_leaves_nothing_half_made(home: Path, own_cache: Path) -> None:
     process = subprocess.Popen(
         [str(COMMAND), "build", "my.py:slow", "--runtime", "torchscript", "--out", "dist"],
@@ -30,7 +42,7 @@ def test_an_interrupted_build_leaves_nothing_half_made(home: Path, own_cache: Pa
     wait_for(home / "tracing", process)
     assert list((own_cache / "lower").glob(".staging-*"))
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate()
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Interrupted; nothing half-made was left behind" in err
     assert "Traceback" not in out + err
