@@ -42,7 +42,11 @@ def available() -> Availability:
 
 
 def lower(program: Program, decomposed: bool, artifact: Path) -> Lowered:
-    """Compiles the exported graph; weights lie inside the package."""
+    """Compiles the exported graph; weights lie inside the package.
+
+    Raises:
+        DeployError: The compiler fails.
+    """
     import torch
 
     exported = program.decomposed() if decomposed else program.exported()
@@ -50,7 +54,13 @@ def lower(program: Program, decomposed: bool, artifact: Path) -> Lowered:
     # Its own cache would lie in the system's folder for temporary files.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.root() / "inductor"))
     options: dict[str, Any] = {"cpp.march": march, "cpp.simdlen": width} if march else {}
-    torch._inductor.aoti_compile_and_package(exported, package_path=str(artifact), inductor_configs=options)
+    try:
+        torch._inductor.aoti_compile_and_package(exported, package_path=str(artifact), inductor_configs=options)
+    except Exception as error:
+        raise DeployError(
+            f"The model cannot be compiled by AOTInductor: {first_line(error)}",
+            "Replace what the text names, or build for another runtime.",
+        ) from error
     return Lowered({"instruction_set": march or platform.machine()})
 
 
@@ -62,4 +72,7 @@ def load(artifact: Path, libraries: Sequence[Path]) -> TorchSession:
     try:
         return TorchSession(torch._inductor.aoti_load_package(str(artifact)))
     except RuntimeError as error:
-        raise DeployError(f"{artifact.name} does not load in torch {torch.__version__}: {first_line(error)}") from error
+        raise DeployError(
+            f"{artifact.name} does not load in torch {torch.__version__}: {first_line(error)}",
+            "Build the bundle again.",
+        ) from error

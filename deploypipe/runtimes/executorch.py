@@ -92,12 +92,14 @@ def load(artifact: Path, libraries: Sequence[Path]) -> ExecutorchSession:
     load_libraries(libraries)
     content = artifact.read_bytes()
     try:
-        return ExecutorchSession(runtime._load_for_executorch_from_buffer(content), content)
+        module = runtime._load_for_executorch_from_buffer(content)
+        module.method_meta("forward")  # the file is not read before it is asked for something
     except RuntimeError as error:
         raise DeployError(
             f"{artifact.name} does not load in ExecuTorch {installed.version('executorch')}: {first_line(error)}",
             "Build the bundle again, or give it the op library that it names.",
         ) from error
+    return ExecutorchSession(module, content)
 
 
 def load_libraries(libraries: Sequence[Path]) -> None:

@@ -65,7 +65,7 @@ def lower(program: Program, decomposed: bool, artifact: Path) -> Lowered:
             warnings.simplefilter("ignore")
             traced = torch.jit.trace(Flat().eval(), example, check_trace=False)
             torch.jit.save(torch.jit.freeze(traced), artifact)
-    except RuntimeError as error:
+    except Exception as error:
         raise DeployError(f"The model cannot be traced: {first_line(error)}", "Build for another runtime.") from error
     return Lowered({"api": "torch.jit.trace (deprecated by PyTorch)"})
 
@@ -80,4 +80,7 @@ def load(artifact: Path, libraries: Sequence[Path]) -> TorchSession:
             warnings.simplefilter("ignore", DeprecationWarning)
             return TorchSession(torch.jit.load(artifact))
     except RuntimeError as error:
-        raise DeployError(f"{artifact.name} does not load in torch {torch.__version__}: {first_line(error)}") from error
+        raise DeployError(
+            f"{artifact.name} does not load in torch {torch.__version__}: {first_line(error)}",
+            "Build the bundle again.",
+        ) from error
