@@ -125,13 +125,12 @@ def test_a_function_without_a_source_file_has_no_known_content() -> None:
 
 
 FILES = {
-    "net.py": "import torch\nfrom helpers import scaled\nclass Net(torch.nn.Module):\n"
-    "    def forward(self, x): return scaled(x)\n",
+    "net.py": "from helpers import scaled\nclass Net:\n    def forward(self, x): return scaled(x)\n",
     "helpers.py": "import factors\ndef scaled(x): return factors.FACTOR * x\n",
     "factors.py": "FACTOR = 2\n",
     "unrelated.py": "",
 }
-PRINT = "import net, unrelated; from deploypipe.fingerprint import digest; print(digest(net.Net()))"
+PRINT = "import net, unrelated; from deploypipe.fingerprint import digest; print(digest(net.Net))"
 
 
 def in_process(folder: Path) -> str:

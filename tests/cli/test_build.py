@@ -42,18 +42,6 @@ def test_a_model_in_a_file_becomes_a_bundle_that_verifies_and_runs(cli: Cli, hom
         assert answers["y"].shape == (3, 3)
 
 
-def test_stages_are_reused_and_said_to_be_and_a_damaged_bundle_is_replaced(
-    cli: Cli, home: Path, own_cache: Path
-) -> None:
-    words = ["build", "my.py:model", "--runtime", "torchscript"]
-    assert "capture done  lower done  verify done" in cli(*words, code=0).stderr
-    damaged = home / "dist" / "mine" / "host" / "torchscript-fp32" / "model.pt"
-    damaged.write_bytes(b"damaged")
-    assert "capture reused  lower reused  verify reused" in cli(*words, code=0).stderr
-    assert damaged.read_bytes() != b"damaged"
-    assert "capture done  lower done  verify done" in cli(*words, "--force", code=0).stderr
-
-
 @pytest.mark.parametrize(
     ("function", "said"),
     [
@@ -74,6 +62,18 @@ def test_a_model_that_is_wrong_in_the_runtime_fails_with_exit_1(cli: Cli, home: 
     assert "FAIL worse/host/torchscript-fp32: accuracy: drop in points 1, limit 0.5 (test set)" in done.stdout
     assert "1 of 3 bundles" in done.stdout
     assert {path.parts[0] for path in map(Path, tree(home / "dist"))} == {"mine"}
+
+
+def test_stages_are_reused_and_said_to_be_and_a_damaged_bundle_is_replaced(
+    cli: Cli, home: Path, own_cache: Path
+) -> None:
+    words = ["build", "my.py:model", "--runtime", "torchscript"]
+    assert "capture done  lower done  verify done" in cli(*words, code=0).stderr
+    damaged = home / "dist" / "mine" / "host" / "torchscript-fp32" / "model.pt"
+    damaged.write_bytes(b"damaged")
+    assert "capture reused  lower reused  verify reused" in cli(*words, code=0).stderr
+    assert damaged.read_bytes() != b"damaged"
+    assert "capture done  lower done  verify done" in cli(*words, "--force", code=0).stderr
 
 
 def test_an_output_folder_that_cannot_be_written_is_bad_input(cli: Cli, home: Path) -> None:
