@@ -12,7 +12,7 @@ from deploypipe import fingerprint
 from deploypipe.errors import DeployError
 
 # The folders of csrc that op libraries are made from.
-_PARTS = ("", "op", "kernels", "bindings", "toolchains")
+_PARTS = ("", "op", "simd", "kernels", "bindings", "tools", "toolchains")
 
 _TAKEN = frozenset({"aten", "deploypipe", "onnx", "prim", "torch"})
 
