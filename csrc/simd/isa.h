@@ -17,9 +17,9 @@ namespace [[gnu::visibility("hidden")]] simd {
 #if defined(__x86_64__)
 enum class Isa : std::uint8_t { kPortable, kSse4, kAvx2, kAvx512, kAvx512Vnni };
 inline constexpr std::array<const char*, 5> kNames = {"portable", "sse4", "avx2", "avx512", "avx512vnni"};
-#define OP_FOR_EACH_ISA(DO, ...)                                                             \
-  DO(kPortable, __VA_ARGS__) DO(kSse4, __VA_ARGS__) DO(kAvx2, __VA_ARGS__) DO(kAvx512, __VA_ARGS__) \
-      DO(kAvx512Vnni, __VA_ARGS__)
+#define OP_FOR_EACH_ISA(DO, ...) \
+  DO(kPortable, __VA_ARGS__)     \
+  DO(kSse4, __VA_ARGS__) DO(kAvx2, __VA_ARGS__) DO(kAvx512, __VA_ARGS__) DO(kAvx512Vnni, __VA_ARGS__)
 #elif defined(__aarch64__)
 enum class Isa : std::uint8_t { kPortable, kNeon, kNeonDot };
 inline constexpr std::array<const char*, 3> kNames = {"portable", "neon", "neondot"};
@@ -35,10 +35,10 @@ template <class Table, Isa>
 struct Compiled;
 
 /// Announces the tables of a kernel source; stands in its header, at namespace scope of op::simd.
-#define OP_SIMD_TABLE_OF(isa, Table)  \
-  template <>                         \
-  struct Compiled<Table, Isa::isa> {  \
-    static const Table table;         \
+#define OP_SIMD_TABLE_OF(isa, Table) \
+  template <>                        \
+  struct Compiled<Table, Isa::isa> { \
+    static const Table table;        \
   };
 #define OP_SIMD_TABLES(Table) OP_FOR_EACH_ISA(OP_SIMD_TABLE_OF, Table)
 
