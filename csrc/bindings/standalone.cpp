@@ -4,6 +4,7 @@
 #include <array>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "op.h"
@@ -48,46 +49,70 @@ bool equal(const op::Shape<std::int64_t>& a, const op::Shape<std::int64_t>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end());
 }
 
-/// Returns an empty text where the outputs have the shapes that the inputs ask for.
-std::string check(const Op& op, const DeploypipeTensor* inputs, const op::Scalar* attributes,
-                  const DeploypipeTensor* outputs) {
-  Shapes given;
-  Shapes expected;
-  for (int i = 0; i < op.inputs.size(); ++i) given.at(static_cast<std::size_t>(i)) = shape_of(inputs[i]);
-  std::string error = op::Inference<op::Exact>(op, attributes).run(given.data(), expected.data());
-  for (int i = 0; i < op.outputs.size() && error.empty(); ++i) {
-    if (!equal(shape_of(outputs[i]), expected.at(static_cast<std::size_t>(i)))) {
-      error = std::string(op.name) + ": " + std::string(op.outputs[i].name) + " is of another shape than the op gives";
+/// One call: an op with its attributes and the shapes of its outputs. `error` is empty where all fits.
+struct Call {
+  const Op* op = nullptr;
+  std::array<op::Scalar, op::kMaxAttributes> attributes;
+  Shapes outputs;
+  std::string error;
+
+  Call(const char* name, const DeploypipeTensor* inputs, const double* values) : op(find(name)) {
+    if (op == nullptr) {
+      error = std::string("there is no op ") + name;
+      return;
+    }
+    for (std::size_t i = 0; i < static_cast<std::size_t>(op->attributes.size()); ++i) {
+      attributes.at(i) = {values[i], static_cast<std::int64_t>(values[i])};
+    }
+    Shapes given;
+    for (int i = 0; i < op->inputs.size(); ++i) given.at(static_cast<std::size_t>(i)) = shape_of(inputs[i]);
+    error = op::Inference<op::Exact>(*op, attributes.data()).run(given.data(), outputs.data());
+  }
+
+  void check(const DeploypipeTensor* given) {
+    for (int i = 0; error.empty() && i < op->outputs.size(); ++i) {
+      if (equal(shape_of(given[i]), outputs.at(static_cast<std::size_t>(i)))) continue;
+      error =
+          std::string(op->name) + ": " + std::string(op->outputs[i].name) + " is of another shape than the op gives";
     }
   }
-  return error;
-}
 
-std::string run(const char* name, const DeploypipeTensor* inputs, const double* attributes,
-                const DeploypipeTensor* outputs, int threads, std::int64_t repeats) {
-  const Op* op = find(name);
-  if (op == nullptr) return std::string("there is no op ") + name;
-  std::array<op::Scalar, op::kMaxAttributes> values;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(op->attributes.size()); ++i) {
-    values.at(i) = {attributes[i], static_cast<std::int64_t>(attributes[i])};
+  void run(const DeploypipeTensor* inputs, const DeploypipeTensor* results, int threads, std::int64_t repeats) const {
+    Buffers in;
+    Buffers out;
+    std::transform(inputs, inputs + op->inputs.size(), in.begin(), buffer);
+    std::transform(results, results + op->outputs.size(), out.begin(), buffer);
+    const op::Parallel parallel = threads > 1 ? op::Parallel(run_in_threads, &threads) : op::Parallel();
+    for (std::int64_t i = 0; i < repeats; ++i) op->compute(in.data(), attributes.data(), out.data(), parallel);
   }
-  if (std::string error = check(*op, inputs, values.data(), outputs); !error.empty()) return error;
-  Buffers in;
-  Buffers out;
-  std::transform(inputs, inputs + op->inputs.size(), in.begin(), buffer);
-  std::transform(outputs, outputs + op->outputs.size(), out.begin(), buffer);
-  const op::Parallel parallel = threads > 1 ? op::Parallel(run_in_threads, &threads) : op::Parallel();
-  for (std::int64_t i = 0; i < repeats; ++i) op->compute(in.data(), values.data(), out.data(), parallel);
-  return "";
+};
+
+/// Keeps an error for the caller; nullptr where there is none.
+const char* kept(std::string message) {
+  static thread_local std::string error;
+  error = std::move(message);
+  return error.empty() ? nullptr : error.c_str();
 }
 
 }  // namespace
 
 extern "C" const char* deploypipe_run(const char* name, const DeploypipeTensor* inputs, const double* attributes,
                                       const DeploypipeTensor* outputs, int threads, std::int64_t repeats) {
-  static thread_local std::string error;
-  error = run(name, inputs, attributes, outputs, threads, repeats);
-  return error.empty() ? nullptr : error.c_str();
+  Call call(name, inputs, attributes);
+  call.check(outputs);
+  if (call.error.empty()) call.run(inputs, outputs, threads, repeats);
+  return kept(std::move(call.error));
+}
+
+extern "C" const char* deploypipe_infer(const char* name, const DeploypipeTensor* inputs, const double* attributes,
+                                        std::int64_t* sizes, std::int64_t* ranks) {
+  Call call(name, inputs, attributes);
+  for (int i = 0; call.error.empty() && i < call.op->outputs.size(); ++i) {
+    const op::Shape<std::int64_t>& shape = call.outputs.at(static_cast<std::size_t>(i));
+    ranks[i] = shape.size();
+    std::copy(shape.begin(), shape.end(), sizes + std::ptrdiff_t{i} * op::kMaxRank);
+  }
+  return kept(std::move(call.error));
 }
 
 extern "C" std::int64_t deploypipe_inputs(const char* name) {

@@ -22,13 +22,20 @@ struct DeploypipeTensor {
                                                           const double* attributes, const DeploypipeTensor* outputs,
                                                           int threads, std::int64_t repeats);
 
+/// Works out the shapes of the outputs: `sizes` receives 8 numbers for each output, `ranks` how many of them count.
+[[gnu::visibility("default")]] const char* deploypipe_infer(const char* name, const DeploypipeTensor* inputs,
+                                                            const double* attributes, std::int64_t* sizes,
+                                                            std::int64_t* ranks);
+
 /// The number of tensors that an op takes; -1 where there is no such op.
 [[gnu::visibility("default")]] std::int64_t deploypipe_inputs(const char* name);
 
 /// The names of the ops and their tensors as JSON.
 const char* deploypipe_describe();
 
-/// The instruction set in use, and choosing one by name: 0, or -1 where this processor does not have it.
+/// The instruction set in use, those that this processor has with blanks between, and choosing one by name: 0, or
+/// -1 where the processor does not have it.
 const char* deploypipe_isa();
+const char* deploypipe_isas();
 int deploypipe_set_isa(const char* name);
 }

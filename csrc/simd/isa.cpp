@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 
 #if defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
@@ -73,6 +74,17 @@ std::atomic<std::size_t> current = initial();
 /// The instruction set that kernels run on.
 extern "C" [[gnu::visibility("default")]] const char* deploypipe_isa() {
   return op::simd::kNames.at(op::simd::current.load());
+}
+
+/// The instruction sets of this processor, the best one last, with blanks between.
+extern "C" [[gnu::visibility("default")]] const char* deploypipe_isas() {
+  static const std::string names = [] {
+    std::string text;
+    for (std::size_t i = 0; i <= op::simd::best(); ++i)
+      text += (i == 0 ? "" : " ") + std::string(op::simd::kNames.at(i));
+    return text;
+  }();
+  return names.c_str();
 }
 
 /// Chooses an instruction set by name; returns 0, or -1 where this processor does not have it. For tests and

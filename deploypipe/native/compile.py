@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +35,23 @@ def library(binding: str, source: OpSource = PROJECT, platform: str | None = Non
     Raises:
         DeployError: Something that the build needs is missing, or the build failed.
     """
-    toolchain.known(binding)
+    return _built(toolchain.known(binding), source, platform, f"lib{source.namespace}_{binding}.so")
+
+
+def program(source: OpSource = PROJECT, platform: str | None = None) -> Path:
+    """Returns the program that runs one op on the tensors of a file (csrc/tools/run_op.cpp), building it if needed.
+
+    It is linked statically, for a device or an emulator. The arguments and errors are those of `library`.
+    """
+    return _built(toolchain.STANDALONE, source, platform, f"{source.namespace}_run_op")
+
+
+def _built(binding: str, source: OpSource, platform: str | None, file: str) -> Path:
     other = None if platform in {None, "host"} or platform == toolchain.host_platform() else platform
-    if lack := toolchain.missing(binding, other):
+    if lack := toolchain.missing(binding, other, source):
         raise lack.error()
-    folder, _ = _stage(binding, source, other)
-    return folder / _file_name(binding, source)
-
-
-def build(
-    source: OpSource, platform: str | None = None, bindings: Sequence[str] = toolchain.BINDINGS
-) -> dict[str, Path]:
-    """Returns the op libraries of a source for several runtimes; builds what is missing."""
-    return {binding: library(binding, source, platform) for binding in bindings}
+    folder, _ = _stage(binding, source, other, file)
+    return folder / file
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -71,24 +75,20 @@ def describe(path: Path) -> dict[str, Any]:
     return found
 
 
-def _file_name(binding: str, source: OpSource) -> str:
-    return f"lib{source.namespace}_{binding}.so"
-
-
 def _compiler(platform: str | None) -> str:
     found = toolchain.compiler() if platform is None else toolchain.tool(toolchain.cross_compiler(platform))
     return found or ""
 
 
-def _stage(binding: str, source: OpSource, platform: str | None) -> tuple[Path, bool]:
+def _stage(binding: str, source: OpSource, platform: str | None, file: str) -> tuple[Path, bool]:
     compiler = _compiler(platform)
-    root = str(_root(binding, platform))
-    tools = (binding, platform, compiler, toolchain.compiler_version(compiler), root)
-    # One tree for the libraries of every source, so that the binding itself is compiled only once.
+    tools = (platform, compiler, toolchain.compiler_version(compiler))
+    # One tree for all runtimes and sources, so that each kernel and each binding is compiled only once.
     tree = cache.root() / "native-trees" / fingerprint.digest(str(PROJECT.directory), *tools)
-    key = fingerprint.digest(digest(source), toolchain.installed_version(binding), *tools)
+    runtime = (binding, toolchain.installed_version(binding), str(_root(binding, platform)))
+    key = fingerprint.digest(digest(source), file, *tools, *runtime)
     with _locked(tree):
-        return cache.stage("native", key, functools.partial(_make, tree, binding, source, platform))
+        return cache.stage("native", key, functools.partial(_make, tree, binding, source, platform, file))
 
 
 def _root(binding: str, platform: str | None) -> Path | None:
@@ -105,26 +105,28 @@ def _locked(tree: Path) -> Iterator[None]:
         yield
 
 
-def _make(tree: Path, binding: str, source: OpSource, platform: str | None, into: Path) -> None:
+def _make(tree: Path, binding: str, source: OpSource, platform: str | None, file: str, into: Path) -> None:
     log = tree / "build.log"
     log.write_text("")
-    target = f"{source.namespace}_{binding}"
+    target = file.removeprefix("lib").removesuffix(".so")
     cmake = toolchain.tool("cmake") or "cmake"
     configure = [cmake, "-G", "Ninja", "-S", str(PROJECT.directory), "-B", str(tree)]
     _run([*configure, *_settings(binding, source, platform)], log, target)
     _run([cmake, "--build", str(tree), "--target", target, "-j", str(os.cpu_count() or 1)], log, target)
-    shutil.copy2(tree / _file_name(binding, source), into)
+    shutil.copy2(tree / file, into)
 
 
 def _settings(binding: str, source: OpSource, platform: str | None) -> list[str]:
-    variable = {"torch": "TORCH_ROOT", "onnxruntime": "ORT_INCLUDE_DIR", "executorch": "EXECUTORCH_ROOT"}[binding]
+    variables = {"torch": "TORCH_ROOT", "onnxruntime": "ORT_INCLUDE_DIR", "executorch": "EXECUTORCH_ROOT"}
     settings = {
         "CMAKE_MAKE_PROGRAM": toolchain.tool("ninja"),
         "OP_SOURCE": source.directory,
         "OP_NAMESPACE": source.namespace,
         "OP_BINDINGS": binding,
-        variable: _root(binding, platform),
+        "HIGHWAY_INCLUDE_DIR": toolchain.highway_headers(),
     }
+    if binding in variables:
+        settings[variables[binding]] = _root(binding, platform)
     if platform is None:
         settings["CMAKE_CXX_COMPILER"] = _compiler(platform)
     else:

@@ -29,6 +29,11 @@ class OpSource:
     directory: Path
     namespace: str
 
+    @property
+    def kernels(self) -> Path:
+        """The folder of the `.cpp` files beside the list of ops."""
+        return self.directory / "kernels" if self.directory == _csrc() else self.directory
+
 
 def _csrc() -> Path:
     """Returns the folder csrc: of the checkout that this file belongs to, else of the installed wheel."""

@@ -16,9 +16,13 @@ from pathlib import Path
 
 from deploypipe.availability import Availability
 from deploypipe.errors import DeployError
-from deploypipe.native.sources import PROJECT
+from deploypipe.native.sources import PROJECT, OpSource
 
 BINDINGS = ("torch", "onnxruntime", "executorch")
+"""The runtimes that op libraries are built for."""
+
+STANDALONE = "standalone"
+"""The binding that needs no runtime (see `native.Standalone`)."""
 
 # The headers' version, so the oldest runtime that the library works with.
 _ORT_FLOOR = "1.21"
@@ -44,7 +48,7 @@ class Lack:
 
 def known(binding: str) -> str:
     """Returns the binding if there is one of that name."""
-    if binding not in BINDINGS:
+    if binding not in {*BINDINGS, STANDALONE}:
         raise DeployError(f"There is no binding '{binding}'", f"Known are: {', '.join(BINDINGS)}.")
     return binding
 
@@ -55,13 +59,14 @@ def available(binding: str) -> Availability:
     return Availability(True) if lack is None else Availability(False, f"{lack.what}. {lack.cure}")
 
 
-def missing(binding: str, platform: str | None = None) -> Lack | None:
+def missing(binding: str, platform: str | None = None, source: OpSource = PROJECT) -> Lack | None:
     """Returns the first thing that a build lacks, None when it can start."""
     checks: tuple[Callable[[], Lack | None], ...] = (
         _lack_of_sources,
         _lack_of_compiler if platform is None else functools.partial(_lack_of_toolchain, platform),
         functools.partial(_lack_of_tool, "cmake", "cmake"),
         functools.partial(_lack_of_tool, "ninja", "ninja-build"),
+        functools.partial(_lack_of_highway, source),
         functools.partial(_lack_of_runtime, binding, platform),
     )
     return next((lack for check in checks if (lack := check())), None)
@@ -145,12 +150,23 @@ def ort_headers() -> Path | None:
 
 
 def _ort_places() -> Iterator[Path]:
-    if named := os.environ.get("ORT_INCLUDE_DIR"):
+    for include in _include_folders("ORT_INCLUDE_DIR"):
+        yield from (include, include / "onnxruntime", include / "onnxruntime" / "core" / "session")
+
+
+def highway_headers() -> Path | None:
+    """Returns the folder that holds hwy/highway.h."""
+    folders = _include_folders("HIGHWAY_INCLUDE_DIR")
+    return next((folder for folder in folders if (folder / "hwy" / "highway.h").is_file()), None)
+
+
+def _include_folders(variable: str) -> Iterator[Path]:
+    """Yields the folder that an environment variable names, else the usual ones."""
+    if named := os.environ.get(variable):
         yield Path(named)
         return
     for prefix in (sys.prefix, "/usr", "/usr/local", "/opt/homebrew", "/home/linuxbrew/.linuxbrew"):
-        include = Path(prefix) / "include"
-        yield from (include / "onnxruntime", include / "onnxruntime" / "core" / "session", include)
+        yield Path(prefix) / "include"
 
 
 def _install(binding: str) -> str:
@@ -191,7 +207,16 @@ def _lack_of_tool(name: str, package: str) -> Lack | None:
     return Lack(f"{name} is not there", f"Install it with 'pip install deploypipe[ops]' or 'apt install {package}'.")
 
 
+def _lack_of_highway(source: OpSource) -> Lack | None:
+    if highway_headers() or not any(source.kernels.glob("*_simd.cpp")):
+        return None
+    cure = "Run 'scripts/headers', install libhwy-dev (apt) or highway (brew), or set HIGHWAY_INCLUDE_DIR."
+    return Lack("The headers of Google Highway are missing", cure)
+
+
 def _lack_of_runtime(binding: str, platform: str | None) -> Lack | None:
+    if binding == STANDALONE:
+        return None
     if binding == "onnxruntime":
         return _lack_of_headers()
     if package_folder(binding, platform):
