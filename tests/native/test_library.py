@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploypipe import native
+from deploypipe import cache, native
 from deploypipe.errors import DeployError
 from deploypipe.native import compile as native_compile
 
@@ -23,13 +23,6 @@ def test_a_library_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(native_compile, "_run", no_build)
     assert native.library("onnxruntime") == first
-
-
-def test_build_makes_every_library_of_a_user(mine: native.OpSource) -> None:
-    built = native.build(mine)
-    assert {binding: path.name for binding, path in built.items()} == {
-        binding: f"libmine_{binding}.so" for binding in native.BINDINGS
-    }
 
 
 def test_a_library_describes_its_ops(mine: native.OpSource) -> None:
@@ -105,6 +98,14 @@ def test_a_failed_build_leaves_nothing_and_can_be_repeated(own: OwnSource) -> No
         native.library("onnxruntime", source)
     (source.directory / "ops.h").write_text('#include "op.h"\nnamespace op { using Ops = List<>; }')
     assert native.describe(native.library("onnxruntime", source)) == {"namespace": "mended", "ops": []}
+
+
+def test_a_change_of_one_library_leaves_the_kernels_of_the_others(mine: native.OpSource) -> None:
+    trees = cache.root() / "native-trees"
+    native.library("onnxruntime", mine)
+    before = set(trees.iterdir())
+    native.library("standalone", mine)
+    assert set(trees.iterdir()) == before
 
 
 def test_cross_compilation_for_arm() -> None:

@@ -92,3 +92,17 @@ def test_another_platform_needs_its_own_runtime(monkeypatch: pytest.MonkeyPatch,
     (tmp_path / "executorch").mkdir()
     monkeypatch.setenv("DEPLOYPIPE_PACKAGES_LINUX_AARCH64", str(tmp_path))
     assert toolchain.missing("executorch", "linux-aarch64") is None
+
+
+def test_highway_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "one_simd.cpp").touch()
+    monkeypatch.setenv("HIGHWAY_INCLUDE_DIR", str(tmp_path))
+    lack = toolchain.missing("standalone", source=native.OpSource(tmp_path, "mine"))
+    assert lack is not None
+    assert "Google Highway are missing" in lack.what
+    assert "libhwy-dev" in lack.cure
+
+
+def test_highway_is_not_needed_without_simd_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HIGHWAY_INCLUDE_DIR", str(tmp_path))
+    assert toolchain.missing("standalone", source=native.OpSource(tmp_path, "mine")) is None
