@@ -8,7 +8,7 @@
 
 namespace op {
 
-using Ops = List<Square, Lltm, Cws>;
-using Training = List<SquareBackward, LltmBackward>;
+using Ops = List<Square, Lltm, LltmPacked, Cws>;
+using Training = List<SquareBackward, LltmTraining, LltmBackward>;
 
 }  // namespace op

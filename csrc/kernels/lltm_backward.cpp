@@ -13,16 +13,11 @@ using lltm::Sizes;
 using matrix::multiply_add;
 using matrix::Panels;
 
-/// The gates and states of every step of the forward pass.
+/// What the forward pass saved, and the gates that end as the gradients of their sums.
 struct Trace {
+  const float* output;
+  const float* cells;
   Scratch gates;
-  Scratch h;
-  Scratch c;
-
-  explicit Trace(const Sizes& size)
-      : gates(size.steps * size.batch * size.gates),
-        h(size.steps * size.batch * size.hidden),
-        c(size.steps * size.batch * size.hidden) {}
 };
 
 /// Turns the activated gates of one row into the gradients of their sums, and the gradient of the new cell state
@@ -56,7 +51,7 @@ void go_back(const Sizes& size, const Trace& trace, const float* weight, const f
     for (std::int64_t step = size.steps - 1; step >= 0; --step) {
       for (std::int64_t row = first; row < last; ++row) {
         const std::int64_t at = (step * size.batch + row) * size.hidden;
-        differentiate(size.hidden, grad_output + at, d_h + row * size.hidden, trace.c.get() + at,
+        differentiate(size.hidden, grad_output + at, d_h + row * size.hidden, trace.cells + at,
                       trace.gates.get() + 3 * at, d_c + row * size.hidden);
       }
       std::fill(d_h + first * size.hidden, d_h + last * size.hidden, 0.0f);
@@ -82,7 +77,7 @@ void weight_gradient(const Sizes& size, const Trace& trace, const float* input, 
   const std::int64_t rows = size.steps * size.batch;
   const std::int64_t first = std::min(rows, size.batch);
   const Panels start(first, size.hidden, {h0, size.hidden});
-  const Panels states(rows - first, size.hidden, {trace.h.get(), size.hidden});
+  const Panels states(rows - first, size.hidden, {trace.output, size.hidden});
   const Panels inputs(rows, size.inputs, {input, size.inputs});
   parallel(size.gates, std::max<std::int64_t>(4, size.grain), [&](std::int64_t from, std::int64_t to) {
     const float* d_gates = trace.gates.get() + from;
@@ -104,18 +99,15 @@ void bias_gradient(const Sizes& size, const float* d_gates, float* d_bias) {
 }  // namespace
 
 void LltmBackward::compute(View<const float> grad_output, View<const float> grad_h, View<const float> grad_c,
-                           View<const float> input, View<const float> h0, View<const float> c0,
-                           View<const float> weight, View<const float> bias, View<float> d_input, View<float> d_h0,
-                           View<float> d_c0, View<float> d_weight, View<float> d_bias, const Parallel& parallel) {
+                           View<const float> input, View<const float> h0, View<const float>, View<const float> weight,
+                           View<const float> output, View<const float> gates, View<const float> cells,
+                           View<float> d_input, View<float> d_h0, View<float> d_c0, View<float> d_weight,
+                           View<float> d_bias, const Parallel& parallel) {
   const Sizes size{input.shape[0], input.shape[1], input.shape[2], h0.shape[1]};
-  const std::int64_t states = size.batch * size.hidden;
-  const Trace trace(size);
-  const lltm::Packed packed(size, weight.data);
-  lltm::project(size, size.steps * size.batch, input.data, packed.input, bias.data, trace.gates.get(), parallel);
-  lltm::recur(size, size.steps, packed.state, h0.data, c0.data, trace.gates.get(),
-              {trace.h.get(), trace.c.get(), states, states}, parallel);
-  std::copy_n(grad_h.data, states, d_h0.data);
-  std::copy_n(grad_c.data, states, d_c0.data);
+  const Trace trace{output.data, cells.data, Scratch(gates.size())};
+  std::copy(gates.begin(), gates.end(), trace.gates.get());
+  std::copy(grad_h.begin(), grad_h.end(), d_h0.data);
+  std::copy(grad_c.begin(), grad_c.end(), d_c0.data);
   go_back(size, trace, weight.data, grad_output.data, d_h0.data, d_c0.data, parallel);
   input_gradient(size, trace.gates.get(), weight.data, d_input.data, parallel);
   weight_gradient(size, trace, input.data, h0.data, d_weight.data, parallel);

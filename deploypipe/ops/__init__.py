@@ -8,11 +8,11 @@ from __future__ import annotations
 from deploypipe import native
 from deploypipe.oplib.load import attach, load
 from deploypipe.oplib.registry import OpLibrary
-from deploypipe.ops import cws, lltm, square
+from deploypipe.ops import cws, lltm, lltm_packed, square
 from deploypipe.ops.cws import CWS, split_signs
 from deploypipe.ops.lltm import LLTM, LLTMCell
 from deploypipe.ops.square import Square
 
 __all__ = ["CWS", "LIBRARY", "LLTM", "LLTMCell", "Square", "load", "split_signs"]
 
-LIBRARY = attach(OpLibrary(native.PROJECT, (square.SPEC, lltm.SPEC, cws.SPEC)))
+LIBRARY = attach(OpLibrary(native.PROJECT, (square.SPEC, lltm.SPEC, lltm_packed.SPEC, cws.SPEC)))

@@ -137,7 +137,11 @@ def _setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, .
 
 
 def _backward(ctx: Any, grad_output: Tensor, grad_h: Tensor, grad_c: Tensor) -> tuple[Tensor, ...]:
-    grads: tuple[Tensor, ...] = torch.ops.deploypipe.lltm_backward(grad_output, grad_h, grad_c, *ctx.saved_tensors)
+    input, h0, c0, weight, bias = ctx.saved_tensors
+    output, _, _, gates, cells = torch.ops.deploypipe.lltm_training(input, h0, c0, weight, bias)
+    grads: tuple[Tensor, ...] = torch.ops.deploypipe.lltm_backward(
+        grad_output, grad_h, grad_c, input, h0, c0, weight, output, gates, cells
+    )
     return grads
 
 
