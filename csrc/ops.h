@@ -3,12 +3,13 @@
 
 #include "kernels/cws.h"
 #include "kernels/lltm.h"
+#include "kernels/lltm_int8.h"
 #include "kernels/square.h"
 #include "op.h"
 
 namespace op {
 
-using Ops = List<Square, Lltm, LltmPacked, Cws>;
+using Ops = List<Square, Lltm, LltmPacked, LltmInt8, Cws>;
 using Training = List<SquareBackward, LltmTraining, LltmBackward>;
 
 }  // namespace op
