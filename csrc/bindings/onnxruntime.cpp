@@ -207,7 +207,9 @@ class Kernel {
   static void run_in_pool(void* context, std::int64_t count, std::int64_t grain, op::Parallel::Body body,
                           const void* data) {
     const std::int64_t most = 4 * std::max<std::int64_t>(1, std::thread::hardware_concurrency());
-    Pieces pieces{count, std::max(grain, (count + most - 1) / most), body, data};
+    // Whole grains, since kernels take that many rows at a time.
+    const std::int64_t grains = std::max<std::int64_t>(1, (count / most + grain - 1) / grain);
+    Pieces pieces{count, grains * grain, body, data};
     const auto run = [](void* user, std::size_t at) {
       const auto& p = *static_cast<const Pieces*>(user);
       const std::int64_t from = static_cast<std::int64_t>(at) * p.piece;

@@ -16,10 +16,11 @@ using op::Op;
 using Buffers = std::array<op::Buffer, op::kMaxTensors>;
 using Shapes = std::array<op::Shape<std::int64_t>, op::kMaxTensors>;
 
-/// Splits the range into one piece per thread.
+/// Splits the range into one piece per thread, of whole grains.
 void run_in_threads(void* threads, std::int64_t count, std::int64_t grain, op::Parallel::Body body, const void* data) {
-  const std::int64_t most = std::min<std::int64_t>(*static_cast<const int*>(threads), (count + grain - 1) / grain);
-  const std::int64_t piece = (count + most - 1) / most;
+  const std::int64_t most = *static_cast<const int*>(threads);
+  const std::int64_t grains = (count + grain - 1) / grain;
+  const std::int64_t piece = (grains + most - 1) / most * grain;
   std::vector<std::thread> helpers;
   for (std::int64_t from = piece; from < count; from += piece) {
     helpers.emplace_back(body, data, from, std::min(count, from + piece));

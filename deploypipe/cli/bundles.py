@@ -21,18 +21,32 @@ if TYPE_CHECKING:
 
 
 def verify(paths: Sequence[Path], as_json: bool) -> None:
-    """Verifies bundles in processes of their own; the test set is not part of a bundle, so scores are not run."""
+    """Verifies bundles in processes of their own; the test set is not part of a bundle, so scores are not run.
+
+    Raises:
+        DeployError: A bundle is damaged; the others are verified all the same.
+    """
     from deploypipe.bundle.verify import verify as verify_bundle
 
-    findings = {path: verify_bundle(path) for path in paths}
+    verdicts: dict[str, Any] = {}
+    damaged: list[DeployError] = []
+    for path in paths:
+        try:
+            finding = verify_bundle(path)
+        except DeployError as error:
+            damaged.append(error)
+            verdicts[str(path)] = {"passed": False, "damaged": error.message}
+            continue
+        verdicts[str(path)] = finding.verdict.model_dump() | {"paths": finding.paths}
+        if not as_json:
+            _verdict(str(path), finding.verdict)
     if as_json:
-        view.print_json(
-            {str(path): found.verdict.model_dump() | {"paths": found.paths} for path, found in findings.items()}
-        )
-    else:
-        for path, found in findings.items():
-            _verdict(str(path), found.verdict)
-    if not all(found.verdict.passed for found in findings.values()):
+        view.print_json(verdicts)
+    for each in damaged[:-1]:
+        view.error(each.message, each.cure)
+    if damaged:
+        raise damaged[-1]
+    if not all(found["passed"] for found in verdicts.values()):
         raise typer.Exit(VerdictError.exit_code)
 
 
@@ -80,12 +94,13 @@ def _save(output: Path, results: Mapping[str, Any]) -> None:
     """Writes beside the output and renames, so that a reader never sees half a file."""
     import numpy as np
 
-    savez: Any = np.savez
-
     descriptor, name = tempfile.mkstemp(suffix=".npz", dir=output.parent)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            savez(file, **results)
+        # Not with savez, whose own arguments take names that an output may have.
+        with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w") as archive:
+            for key, array in results.items():
+                with archive.open(f"{key}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
         Path(name).chmod(0o644)
         Path(name).replace(output)
     finally:

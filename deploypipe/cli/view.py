@@ -32,7 +32,7 @@ def progress() -> Console:
 def error(message: str, cure: str) -> None:
     """Prints an error: what is wrong, and what to do."""
     console = Console(stderr=True, soft_wrap=True)
-    console.print(f"[bold red]Error:[/] {escape(message)}." if not message.endswith(".") else escape(message))
+    console.print(f"[bold red]Error:[/] {escape(message.removesuffix('.'))}.")
     if cure:
         console.print(escape(cure))
 

@@ -95,14 +95,14 @@ def check_targets(targets: Sequence[Target]) -> None:
 
 
 def check_out(out: Path) -> None:
-    """Makes the output folder and tries to write to it.
+    """Tries to write where the output folder is or will be; leaves nothing behind.
 
     Raises:
         DeployError: It cannot be made or written.
     """
+    there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=out).close()
+        tempfile.TemporaryFile(dir=there).close()
     except OSError as error:
         raise DeployError(f"{out} cannot be written: {error.strerror}", "Choose another folder with --out.") from None
 

@@ -36,19 +36,26 @@ def run(jobs: Sequence[Job], settings: Settings) -> list[Outcome]:
     """Runs every job; one that fails does not stop the others.
 
     Raises:
-        DeployError: The output folder cannot be written, or a model cannot be captured.
+        DeployError: The output folder cannot be written, or the only model cannot be captured.
     """
     check_out(settings.out)
-    stages = Stages(settings)
+    stages = Stages(settings, several=len({job.spec.name for job in jobs}) > 1)
     return [_outcome(job, settings, stages) for job in jobs]
 
 
 class Stages:
-    """Runs the stages of one build, each once, and tells the observer."""
+    """Runs the stages of one build, each once, and tells the observer.
 
-    def __init__(self, settings: Settings) -> None:
+    Attributes:
+        several: There is more than one model.
+        uncaptured: Models that cannot be captured, by name, and why; they are not tried again.
+    """
+
+    def __init__(self, settings: Settings, several: bool) -> None:
+        self.several = several
         self._settings = settings
         self._fresh: set[tuple[str, str | None]] = set()
+        self.uncaptured: dict[str, DeployError] = {}
 
     def run(self, row: str, name: str, key: str | None, make: Callable[[Path], None]) -> tuple[Path, str]:
         """Returns the folder of a stage's result, and `done` or `reused`."""
@@ -67,12 +74,13 @@ class Stages:
 def _outcome(job: Job, settings: Settings, stages: Stages) -> Outcome:
     started = time.monotonic()
     states: dict[str, str] = {}
-    program = _capture(job, stages, states)
     try:
-        bundle = _bundle(job, program, stages, states)
+        bundle = _bundle(job, _capture(job, stages, states), stages, states)
         delivered = deliver(bundle, settings.out / job.row)
         outcome = Outcome(job.row, delivered, delivered.manifest.verdict)
     except DeployError as error:
+        if job.spec.name in stages.uncaptured and not stages.several:
+            raise
         verdict = error.verdict if isinstance(error, FailedVerdictError) else None
         outcome = Outcome(job.row, None, verdict, _said(error, settings.out / job.row))
     outcome = replace(outcome, stages=states, seconds=time.monotonic() - started)
@@ -87,9 +95,16 @@ def _said(error: DeployError, place: Path) -> str:
 def _capture(job: Job, stages: Stages, states: dict[str, str]) -> Program:
     from deploypipe.capture import Program, capture
 
+    if job.spec.name in stages.uncaptured:
+        raise stages.uncaptured[job.spec.name]
     max_size = job.target.max_size if runtimes.get(job.request.runtime).PLANS_MEMORY else None
     key = keys.capture(job.spec, max_size)
-    folder, states["capture"] = stages.run(job.row, "capture", key, lambda folder: capture(job.spec, max_size, folder))
+    try:
+        folder, state = stages.run(job.row, "capture", key, lambda folder: capture(job.spec, max_size, folder))
+    except DeployError as error:
+        stages.uncaptured[job.spec.name] = error
+        raise
+    states["capture"] = state
     return Program.load(job.spec, folder, key)
 
 

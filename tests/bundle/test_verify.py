@@ -145,3 +145,12 @@ def test_a_worker_has_neither_the_folder_nor_the_environment_of_the_user(
         names = {line.partition("=")[0] for line in (process / "environ").read_text().split("\0")}
         assert names.isdisjoint({"PYTHONPATH", "SECRET"})
         assert (process / "cwd").resolve() != Path.cwd()
+
+
+def test_a_damaged_bundle_does_not_stop_the_others(cli: Any, onnx_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "damaged").mkdir()
+    done = cli("verify", tmp_path / "damaged", onnx_bundle, code=2)
+    assert f"pass {onnx_bundle}" in done.stdout
+    assert "it has no manifest.json" in done.stderr
+    found = json.loads(cli("verify", tmp_path / "damaged", onnx_bundle, "--json", code=2).stdout)
+    assert [each["passed"] for each in found.values()] == [False, True]

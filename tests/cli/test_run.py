@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from deploypipe.cli import bundles
+
 Cli = Callable[..., Any]
 
 X = np.ones((2, 4), "float32")
@@ -80,3 +82,11 @@ def test_an_output_that_cannot_be_written_is_bad_input(
     assert f"{output} cannot be written" in done.stderr
     assert list(tmp_path.glob("*.npz")) == [tmp_path / "in.npz"]
     assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_an_output_may_have_any_name(tmp_path: Path) -> None:
+    """`file` is an argument of numpy.savez."""
+    arrays = {"file": X, "arr_0": np.arange(3)}
+    bundles._save(tmp_path / "out.npz", arrays)
+    with np.load(tmp_path / "out.npz") as read:
+        assert {name: read[name].tolist() for name in read.files} == {n: a.tolist() for n, a in arrays.items()}

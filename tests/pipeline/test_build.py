@@ -164,6 +164,20 @@ def test_one_artifact_that_fails_does_not_stop_the_others(
     assert script.bundle is not None
 
 
+def test_a_model_that_cannot_be_captured_does_not_stop_the_others(built: Any, plain: Any) -> None:
+    class Broken(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x @ torch.ones(5, 5)
+
+    broken = ModelSpec("broken", Broken(), (torch.ones(2, 4),))
+    failed, fine = built(broken, plain())
+    assert failed.bundle is None
+    assert failed.error.startswith("The model 'broken' fails on its example inputs")
+    assert fine.bundle is not None
+    with pytest.raises(DeployError, match="fails on its example inputs"):
+        built(broken)
+
+
 def test_nothing_half_made_is_left_when_a_stage_is_interrupted(
     built: Any, plain: Any, own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

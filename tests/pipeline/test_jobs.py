@@ -82,3 +82,8 @@ def test_a_file_in_the_place_of_the_output_folder_is_refused(tmp_path: Path) -> 
     for out in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(DeployError, match=r"cannot be written: .* with --out"):
             pipeline.check_out(out)
+
+
+def test_checking_the_output_folder_leaves_nothing_behind(tmp_path: Path) -> None:
+    pipeline.check_out(tmp_path / "dist" / "deep")
+    assert list(tmp_path.iterdir()) == []
