@@ -9,7 +9,7 @@
 
 namespace op {
 
-using Ops = List<Square, Lltm, LltmPacked, LltmInt8, Cws>;
+using Ops = List<Square, Lltm, LltmPacked, LltmInt8, Cws, CwsDense, CwsSparse, CwsCodes, CwsGenerated>;
 using Training = List<SquareBackward, LltmTraining, LltmBackward>;
 
 }  // namespace op

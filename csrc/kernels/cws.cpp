@@ -1,24 +1,23 @@
 #include "kernels/cws.h"
 
 #include <algorithm>
-#include <array>
+#include <cmath>
 #include <limits>
 #include <vector>
 
-#include "kernels/clones.h"
+#include "kernels/cws_codes.h"
+#include "kernels/cws_generated.h"
 #include "kernels/log.h"
 
 namespace op {
 namespace {
 
-constexpr int kLanes = 16;
-constexpr std::int64_t kRows = 64;  // rows whose logarithms are held at a time
+constexpr std::int64_t kTile = 16;
 
-/// The weights of one row that take part: logarithms, and places unless all of the row does.
+/// The logarithms of the nonzeros of a row, and their places.
 struct Row {
   std::vector<float> log;
-  std::vector<std::int32_t> place;
-  bool dense = false;
+  std::vector<std::int64_t> place;
 
   /// Leaves the row empty where it has no hash.
   void read(const float* weights, std::int64_t size) {
@@ -28,73 +27,20 @@ struct Row {
       if (weights[i] == 0.0f) continue;
       if (!(weights[i] > 0.0f && weights[i] <= std::numeric_limits<float>::max())) return log.clear();
       log.push_back(exact_log(weights[i]));
-      place.push_back(static_cast<std::int32_t>(i));
-    }
-    dense = static_cast<std::int64_t>(log.size()) == size;
-  }
-};
-
-/// The parameters of one hash.
-struct Hash {
-  const float* r;
-  const float* log_c;
-  const float* beta;
-};
-
-OP_INLINE float steps(const Hash& hash, float log, std::int64_t at) {
-  return __builtin_floorf(log / hash.r[at] + hash.beta[at]);
-}
-
-OP_INLINE float height(const Hash& hash, float t, std::int64_t at) {
-  return hash.log_c[at] - hash.r[at] * ((t - hash.beta[at]) + 1.0f);
-}
-
-/// The lowest heights so far, one per lane, so that the loop over the weights has no dependency between lanes.
-struct Best {
-  std::array<float, kLanes> height{};
-  std::array<std::int32_t, kLanes> at{};
-
-  OP_INLINE void offer(int lane, float candidate, std::int32_t position) {
-    const auto l = static_cast<std::size_t>(lane);
-    const bool lower = candidate < height[l];
-    height[l] = lower ? candidate : height[l];
-    at[l] = lower ? position : at[l];
-  }
-};
-
-/// Returns where in the row the lowest height stands, the first of equal ones; -1 where no height is finite.
-template <class Place>
-OP_INLINE std::int32_t lowest(const Row& row, const Hash& hash, const Place& place) {
-  Best best;
-  best.height.fill(std::numeric_limits<float>::infinity());
-  best.at.fill(-1);
-  const auto size = static_cast<std::int32_t>(row.log.size());
-  const float* log = row.log.data();
-  std::int32_t base = 0;
-  for (; base + kLanes <= size; base += kLanes) {
-    for (int lane = 0; lane < kLanes; ++lane) {
-      const std::int64_t at = place(base + lane);
-      best.offer(lane, height(hash, steps(hash, log[base + lane], at), at), base + lane);
+      place.push_back(i);
     }
   }
-  for (; base < size; ++base) {
-    const std::int64_t at = place(base);
-    best.offer(base % kLanes, height(hash, steps(hash, log[base], at), at), base);
-  }
-  std::size_t first = 0;
-  for (std::size_t lane = 1; lane < kLanes; ++lane) {
-    const bool lower = best.height[lane] < best.height[first];
-    const bool tie = best.height[lane] == best.height[first] && best.at[lane] < best.at[first];
-    if (lower || (tie && best.at[lane] >= 0)) first = lane;
-  }
-  return best.at[first];
-}
+};
 
-OP_CLONES std::int32_t winner(const Row& row, const Hash& hash) {
-  const std::int32_t* places = row.place.data();
-  if (row.dense) return lowest(row, hash, [](std::int32_t i) { return std::int64_t{i}; });
-  return lowest(row, hash, [places](std::int32_t i) { return std::int64_t{places[i]}; });
-}
+/// The parameters of one feature and hash.
+struct Cell {
+  float ri;
+  float beta;
+  float s;
+  float r;
+};
+
+Cell cell(float r, float log_c, float beta) { return {1.0f / r, beta, log_c + r * (beta - 1.0f), r}; }
 
 /// Rounds towards zero; what does not fit becomes the nearest number that does.
 std::int64_t whole(float t) {
@@ -102,42 +48,97 @@ std::int64_t whole(float t) {
   return static_cast<std::int64_t>(std::clamp(t, -kLimit, kLimit));
 }
 
-void sample(const Row& row, const Hash& hash, std::int64_t& index, std::int64_t& t) {
-  const std::int32_t at = row.log.empty() ? -1 : winner(row, hash);
-  if (at < 0) {
-    index = -1;
-    t = 0;
-    return;
+/// `at(feature, hash)` gives the parameters.
+template <class At>
+void sample(const Row& row, std::int64_t hash, const At& at, std::int64_t& index, std::int64_t& t) {
+  float lowest = std::numeric_limits<float>::infinity();
+  index = -1;
+  t = 0;
+  for (std::size_t i = 0; i < row.log.size(); ++i) {
+    const Cell c = at(row.place[i], hash);
+    const float steps = std::floor(row.log[i] * c.ri + c.beta);
+    const float height = c.s - c.r * steps;
+    if (!(height < lowest)) continue;
+    lowest = height;
+    index = row.place[i];
+    t = whole(steps);
   }
-  index = row.place[static_cast<std::size_t>(at)];
-  t = whole(steps(hash, row.log[static_cast<std::size_t>(at)], index));
+}
+
+template <class At>
+void hash_rows(View<const float> input, View<std::int64_t> index, View<std::int64_t> t, const Parallel& parallel,
+               const At& at) {
+  const std::int64_t size = input.shape[1];
+  const std::int64_t hashes = index.shape[1];
+  parallel(input.shape[0], 1, [&](std::int64_t from, std::int64_t to) {
+    Row row;
+    for (std::int64_t b = from; b < to; ++b) {
+      row.read(input.data + b * size, size);
+      for (std::int64_t j = 0; j < hashes; ++j) sample(row, j, at, index[b * hashes + j], t[b * hashes + j]);
+    }
+  });
+}
+
+/// The parameters of a hash in a tile of 64 floats.
+Cell in_tile(const float* tile, std::int64_t hash) {
+  const float* lane = tile + hash % kTile;
+  return {lane[0], lane[kTile], lane[2 * kTile], lane[3 * kTile]};
+}
+
+double uniform(std::int64_t seed, std::uint32_t n, std::int64_t feature, std::int64_t hash) {
+  const std::uint32_t base = cws::stream(seed, n);
+  const std::uint32_t row = cws::mix(base + static_cast<std::uint32_t>(feature));
+  const std::uint32_t column = cws::mix(cws::mix(base) + static_cast<std::uint32_t>(hash));
+  return (cws::mix(row ^ column) + 0.5) * 0x1p-32;
+}
+
+Cell draw(std::int64_t seed, std::int64_t feature, std::int64_t hash) {
+  const auto u = [&](std::uint32_t n) { return uniform(seed, n, feature, hash); };
+  const double r = -double_log(u(0) * u(1));
+  const double c = -double_log(u(2) * u(3));
+  return cell(static_cast<float>(r), static_cast<float>(double_log(c)), static_cast<float>(u(4)));
 }
 
 }  // namespace
 
 void Cws::compute(View<const float> input, View<const float> r, View<const float> log_c, View<const float> beta,
                   View<std::int64_t> index, View<std::int64_t> t, const Parallel& parallel) {
-  const std::int64_t rows = input.shape[0];
   const std::int64_t size = input.shape[1];
-  const std::int64_t hashes = r.shape[0];
-  std::vector<Row> block(static_cast<std::size_t>(std::min(rows, kRows)));
-  for (std::int64_t first = 0; first < rows; first += kRows) {
-    const std::int64_t count = std::min(rows - first, kRows);
-    parallel(count, 1, [&](std::int64_t from, std::int64_t to) {
-      for (std::int64_t i = from; i < to; ++i) {
-        block[static_cast<std::size_t>(i)].read(input.data + (first + i) * size, size);
-      }
-    });
-    parallel(count * hashes, std::max<std::int64_t>(1, 16384 / std::max<std::int64_t>(1, size)),
-             [&](std::int64_t from, std::int64_t to) {
-               for (std::int64_t i = from; i < to; ++i) {
-                 const std::int64_t skip = (i % hashes) * size;
-                 const std::int64_t out = first * hashes + i;
-                 sample(block[static_cast<std::size_t>(i / hashes)],
-                        {r.data + skip, log_c.data + skip, beta.data + skip}, index[out], t[out]);
-               }
-             });
-  }
+  hash_rows(input, index, t, parallel, [&](std::int64_t feature, std::int64_t hash) {
+    const std::int64_t at = hash * size + feature;
+    return cell(r[at], log_c[at], beta[at]);
+  });
+}
+
+void CwsDense::compute(View<const float> input, std::int64_t, View<const float> table, View<std::int64_t> index,
+                       View<std::int64_t> t, const Parallel& parallel) {
+  const std::int64_t size = input.shape[1];
+  hash_rows(input, index, t, parallel, [&](std::int64_t feature, std::int64_t hash) {
+    return in_tile(table.data + (hash / kTile * size + feature) * 64, hash);
+  });
+}
+
+void CwsSparse::compute(View<const float> input, std::int64_t, View<const float> table, View<std::int64_t> index,
+                        View<std::int64_t> t, const Parallel& parallel) {
+  const std::int64_t tiles = table.shape[1];
+  hash_rows(input, index, t, parallel, [&](std::int64_t feature, std::int64_t hash) {
+    return in_tile(table.data + (feature * tiles + hash / kTile) * 64, hash);
+  });
+}
+
+void CwsCodes::compute(View<const float> input, std::int64_t, View<const std::uint8_t> table, View<std::int64_t> index,
+                       View<std::int64_t> t, const Parallel& parallel) {
+  const std::int64_t tiles = table.shape[1];
+  hash_rows(input, index, t, parallel, [&](std::int64_t feature, std::int64_t hash) {
+    const std::uint8_t* lane = table.data + (feature * tiles + hash / kTile) * 48 + hash % kTile;
+    return cell(cws::decode_r(lane[0]), cws::decode_log_c(lane[2 * kTile]), cws::decode_beta(lane[kTile]));
+  });
+}
+
+void CwsGenerated::compute(View<const float> input, View<const std::int64_t> seed, std::int64_t,
+                           View<std::int64_t> index, View<std::int64_t> t, const Parallel& parallel) {
+  hash_rows(input, index, t, parallel,
+            [&](std::int64_t feature, std::int64_t hash) { return draw(seed[0], feature, hash); });
 }
 
 }  // namespace op
