@@ -46,8 +46,7 @@ struct CwsCodes {
 
 /// The parameters are drawn from the seed when first used, and kept; see cws_generated.h.
 struct CwsGenerated {
-  static constexpr auto signature =
-      "cws_generated(input[B,D], seed[1], hashes) -> index[B,hashes], t[B,hashes]";
+  static constexpr auto signature = "cws_generated(input[B,D], seed[1], hashes) -> index[B,hashes], t[B,hashes]";
   static void compute(View<const float> input, View<const std::int64_t> seed, std::int64_t hashes,
                       View<std::int64_t> index, View<std::int64_t> t, const Parallel& parallel);
 };

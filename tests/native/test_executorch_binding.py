@@ -31,7 +31,7 @@ for library in (ours_et, mine_et, ours_et):
     ctypes.CDLL(library)
 names = [name for name in runtime._get_operator_names() if name.startswith(("deploypipe", "mine"))]
 hashes = [f"cws{kind}" for kind in ("", "_codes", "_dense", "_generated", "_sparse")]
-ops_of = {"deploypipe": (*hashes, "lltm", "lltm_packed", "square"), "mine": ("pool", "square")}
+ops_of = {"deploypipe": (*hashes, "lltm", "lltm_int8", "lltm_packed", "square"), "mine": ("pool", "square")}
 assert sorted(names) == [f"{space}::{op}.out" for space in ops_of for op in ops_of[space]], names
 model = runtime._load_for_executorch_from_buffer(data)
 for size in (1, 2, 64):
