@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from deploypipe import installed
 from deploypipe.availability import Availability
 from deploypipe.errors import DeployError, first_line
+from deploypipe.runtimes.op_libraries import load_libraries
 from deploypipe.runtimes.protocol import Lowered
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def lower(program: Program, decomposed: bool, artifact: Path) -> Lowered:
 def load(artifact: Path, libraries: Sequence[Path]) -> ExecutorchSession:
     """Loads a program after its kernels."""
     runtime = _runtime()
-    load_libraries(libraries)
+    load_libraries(libraries, "executorch", _register)
     content = artifact.read_bytes()
     try:
         module = runtime._load_for_executorch_from_buffer(content)
@@ -102,28 +102,11 @@ def load(artifact: Path, libraries: Sequence[Path]) -> ExecutorchSession:
     return ExecutorchSession(module, content)
 
 
-def load_libraries(libraries: Sequence[Path]) -> None:
-    """Registers kernels with the runtime, which must be in the process first.
-
-    Raises:
-        DeployError: A library cannot be loaded by this version of ExecuTorch.
-    """
-    for library in libraries:
-        _load_library(library.resolve())
-
-
-@functools.cache
-def _load_library(library: Path) -> None:
+def _register(library: Path) -> None:
     import ctypes
 
-    _runtime()
-    try:
-        ctypes.CDLL(str(library))
-    except OSError as error:
-        raise DeployError(
-            f"The op library {library.name} does not load in ExecuTorch {installed.version('executorch')}: {error}",
-            "Build the bundle again with the version of executorch that is installed here.",
-        ) from error
+    _runtime()  # must be in the process first
+    ctypes.CDLL(str(library))
 
 
 def _runtime() -> Any:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploypipe.errors import DeployError, first_line
+from deploypipe.runtimes import op_libraries
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,18 +45,10 @@ def load_libraries(libraries: Sequence[Path]) -> None:
     Raises:
         DeployError: A library cannot be loaded by this version of torch.
     """
-    for library in libraries:
-        _load_library(library.resolve())
+    op_libraries.load_libraries(libraries, "torch", _register)
 
 
-@functools.cache
-def _load_library(library: Path) -> None:
+def _register(library: Path) -> None:
     import torch
 
-    try:
-        torch.ops.load_library(library)
-    except (OSError, RuntimeError) as error:
-        raise DeployError(
-            f"The op library {library.name} does not load in torch {torch.__version__}: {first_line(error)}",
-            "Build the bundle again with the version of torch that is installed here.",
-        ) from error
+    torch.ops.load_library(library)
