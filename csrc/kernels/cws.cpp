@@ -1,144 +1,197 @@
 #include "kernels/cws.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
-#include <vector>
+#include <cstring>
 
-#include "kernels/cws_codes.h"
 #include "kernels/cws_generated.h"
-#include "kernels/log.h"
+#include "kernels/cws_rows.h"
+#include "kernels/cws_simd.h"
+#include "kernels/cws_tables_simd.h"
 
 namespace op {
 namespace {
 
+using cws::Rows;
+using simd::CwsOutput;
+using simd::CwsTable;
+
 constexpr std::int64_t kTile = 16;
+constexpr std::int64_t kCell = 4 * kTile;
+constexpr std::int64_t kGrain = 4000;  // evaluations of 16 hashes that are worth a thread
 
-/// The logarithms of the nonzeros of a row, and their places.
-struct Row {
-  std::vector<float> log;
-  std::vector<std::int64_t> place;
+std::int64_t grain(std::int64_t evaluations) {
+  return std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, evaluations));
+}
 
-  /// Leaves the row empty where it has no hash.
-  void read(const float* weights, std::int64_t size) {
-    log.clear();
-    place.clear();
-    for (std::int64_t i = 0; i < size; ++i) {
-      if (weights[i] == 0.0f) continue;
-      if (!(weights[i] > 0.0f && weights[i] <= std::numeric_limits<float>::max())) return log.clear();
-      log.push_back(exact_log(weights[i]));
-      place.push_back(i);
-    }
+/// The hashes of a whole call.
+struct Result {
+  View<std::int64_t> index;
+  View<std::int64_t> t;
+
+  std::int64_t hashes() const { return index.shape[1]; }
+  std::int64_t tiles() const { return (hashes() + kTile - 1) / kTile; }
+
+  CwsOutput at(std::int64_t row, std::int64_t tile, const std::int32_t* names = nullptr) const {
+    const std::int64_t first = row * hashes() + tile * kTile;
+    return {index.data + first, t.data + first, hashes(), hashes() - tile * kTile, names};
   }
 };
 
-/// The parameters of one feature and hash.
-struct Cell {
-  float ri;
-  float beta;
-  float s;
-  float r;
-};
-
-Cell cell(float r, float log_c, float beta) { return {1.0f / r, beta, log_c + r * (beta - 1.0f), r}; }
-
-/// Rounds towards zero; what does not fit becomes the nearest number that does.
-std::int64_t whole(float t) {
-  constexpr float kLimit = 9.2e18f;
-  return static_cast<std::int64_t>(std::clamp(t, -kLimit, kLimit));
-}
-
-/// `at(feature, hash)` gives the parameters.
-template <class At>
-void sample(const Row& row, std::int64_t hash, const At& at, std::int64_t& index, std::int64_t& t) {
-  float lowest = std::numeric_limits<float>::infinity();
-  index = -1;
-  t = 0;
-  for (std::size_t i = 0; i < row.log.size(); ++i) {
-    const Cell c = at(row.place[i], hash);
-    const float steps = std::floor(row.log[i] * c.ri + c.beta);
-    const float height = c.s - c.r * steps;
-    if (!(height < lowest)) continue;
-    lowest = height;
-    index = row.place[i];
-    t = whole(steps);
-  }
-}
-
-template <class At>
-void hash_rows(View<const float> input, View<std::int64_t> index, View<std::int64_t> t, const Parallel& parallel,
-               const At& at) {
+/// Reads the rows in groups and calls `hash(rows, number of the first row)`.
+template <class Hash>
+void for_groups(View<const float> input, const Parallel& parallel, const Hash& hash) {
+  const std::int64_t count = input.shape[0];
   const std::int64_t size = input.shape[1];
-  const std::int64_t hashes = index.shape[1];
-  parallel(input.shape[0], 1, [&](std::int64_t from, std::int64_t to) {
-    Row row;
-    for (std::int64_t b = from; b < to; ++b) {
-      row.read(input.data + b * size, size);
-      for (std::int64_t j = 0; j < hashes; ++j) sample(row, j, at, index[b * hashes + j], t[b * hashes + j]);
+  if (count == 0) return;
+  Rows rows(std::min(count, simd::kCwsGroup), size);
+  for (std::int64_t first = 0; first < count; first += simd::kCwsGroup) {
+    rows.read(input.data + first * size, std::min(count - first, simd::kCwsGroup), parallel);
+    hash(rows, first);
+  }
+}
+
+/// Hashes each row by itself; `row(row, tile, tiles, output)` takes some tiles at once.
+template <class Row>
+void hash_each(const Rows& rows, std::int64_t first, const Result& result, const Parallel& parallel, const Row& row) {
+  const std::int64_t tiles = result.tiles();
+  const auto count = static_cast<std::int64_t>(rows.get().size());
+  const std::int64_t chunk = std::min<std::int64_t>(tiles, 4);
+  const std::int64_t chunks = tiles == 0 ? 0 : (tiles + chunk - 1) / chunk;
+  const std::int64_t entries = rows.nonzeros() / std::max<std::int64_t>(1, count);
+  parallel(count * chunks, grain(entries * chunk), [&](std::int64_t from, std::int64_t to) {
+    while (from < to) {
+      const std::int64_t b = from / chunks;
+      const std::int64_t end = std::min(to, (b + 1) * chunks);
+      const std::int64_t tile = from % chunks * chunk;
+      const std::int64_t last = std::min(tiles, (end - b * chunks) * chunk);
+      const CwsOutput output = result.at(first + b, tile);
+      row(rows.get()[static_cast<std::size_t>(b)], tile, last - tile, output);
+      from = end;
     }
   });
 }
 
-/// The parameters of a hash in a tile of 64 floats.
-Cell in_tile(const float* tile, std::int64_t hash) {
-  const float* lane = tile + hash % kTile;
-  return {lane[0], lane[kTile], lane[2 * kTile], lane[3 * kTile]};
+/// Hashes a group of rows tile by tile; `table(tile)` gives the packed floats.
+void hash_dense(const Rows& rows, std::int64_t first, std::int64_t size, const float* table, const Result& result,
+                const Parallel& parallel) {
+  const simd::CwsKernels& kernels = simd::kernels<simd::CwsKernels>();
+  if (rows.get().size() == 1) {
+    return hash_each(rows, first, result, parallel,
+                     [&](const simd::CwsRow& row, std::int64_t tile, std::int64_t tiles, const CwsOutput& output) {
+                       const CwsTable from = {table + tile * size * kCell, kCell, size * kCell};
+                       kernels.row(&row, &from, tiles, &output);
+                     });
+  }
+  parallel(result.tiles(), grain(rows.nonzeros()), [&](std::int64_t from, std::int64_t to) {
+    for (std::int64_t tile = from; tile < to; ++tile) {
+      const CwsTable one = {table + tile * size * kCell, kCell, 0};
+      const CwsOutput output = result.at(first, tile);
+      kernels.rows(rows.get().data(), static_cast<std::int64_t>(rows.get().size()), &one, size, &output);
+    }
+  });
 }
 
-double uniform(std::int64_t seed, std::uint32_t n, std::int64_t feature, std::int64_t hash) {
-  const std::uint32_t base = cws::stream(seed, n);
-  const std::uint32_t row = cws::mix(base + static_cast<std::uint32_t>(feature));
-  const std::uint32_t column = cws::mix(cws::mix(base) + static_cast<std::uint32_t>(hash));
-  return (cws::mix(row ^ column) + 0.5) * 0x1p-32;
+/// Hashes a group of rows with tables that are made tile by tile, of the features that occur:
+/// `fill(tile, features, floats)`.
+template <class Fill>
+void hash_filled(Rows& rows, std::int64_t first, const Result& result, const Parallel& parallel, const Fill& fill) {
+  const std::span<const std::int32_t> features = rows.rank();
+  const auto size = static_cast<std::int64_t>(features.size());
+  parallel(result.tiles(), grain(rows.nonzeros() + 4 * size), [&](std::int64_t from, std::int64_t to) {
+    const auto floats = cws::scratch<float>(size * kCell);
+    for (std::int64_t tile = from; tile < to; ++tile) {
+      fill(tile, features, floats.get());
+      const CwsTable table = {floats.get(), kCell, 0};
+      const CwsOutput output = result.at(first, tile, features.data());
+      simd::kernels<simd::CwsKernels>().rows(rows.get().data(), static_cast<std::int64_t>(rows.get().size()), &table,
+                                             size, &output);
+    }
+  });
 }
 
-Cell draw(std::int64_t seed, std::int64_t feature, std::int64_t hash) {
-  const auto u = [&](std::uint32_t n) { return uniform(seed, n, feature, hash); };
-  const double r = -double_log(u(0) * u(1));
-  const double c = -double_log(u(2) * u(3));
-  return cell(static_cast<float>(r), static_cast<float>(double_log(c)), static_cast<float>(u(4)));
+/// Whether a feature serves several rows, so that it pays to gather the tile's parameters for all rows.
+bool crowded(const Rows& rows, std::int64_t size) { return rows.get().size() > 1 && rows.nonzeros() > 2 * size; }
+
+void hash_dense(View<const float> input, const float* table, const Result& result, const Parallel& parallel) {
+  for_groups(input, parallel, [&](const Rows& rows, std::int64_t first) {
+    hash_dense(rows, first, input.shape[1], table, result, parallel);
+  });
+}
+
+void hash_sparse(View<const float> input, const float* table, const Result& result, const Parallel& parallel) {
+  const std::int64_t step = result.tiles() * kCell;
+  for_groups(input, parallel, [&](Rows& rows, std::int64_t first) {
+    if (crowded(rows, input.shape[1])) {
+      return hash_filled(rows, first, result, parallel,
+                         [&](std::int64_t tile, std::span<const std::int32_t> features, float* to) {
+                           for (const std::int32_t feature : features) {
+                             std::memcpy(to, table + feature * step + tile * kCell, kCell * sizeof(float));
+                             to += kCell;
+                           }
+                         });
+    }
+    hash_each(rows, first, result, parallel,
+              [&](const simd::CwsRow& row, std::int64_t tile, std::int64_t tiles, const CwsOutput& output) {
+                const CwsTable from = {table + tile * kCell, step, kCell};
+                simd::kernels<simd::CwsKernels>().row(&row, &from, tiles, &output);
+              });
+  });
 }
 
 }  // namespace
 
 void Cws::compute(View<const float> input, View<const float> r, View<const float> log_c, View<const float> beta,
                   View<std::int64_t> index, View<std::int64_t> t, const Parallel& parallel) {
+  const Result result = {index, t};
   const std::int64_t size = input.shape[1];
-  hash_rows(input, index, t, parallel, [&](std::int64_t feature, std::int64_t hash) {
-    const std::int64_t at = hash * size + feature;
-    return cell(r[at], log_c[at], beta[at]);
+  for_groups(input, parallel, [&](Rows& rows, std::int64_t first) {
+    hash_filled(rows, first, result, parallel,
+                [&](std::int64_t tile, std::span<const std::int32_t> features, float* to) {
+                  const std::int64_t skip = tile * kTile * size;
+                  const simd::CwsParameters from = {r.data + skip, log_c.data + skip, beta.data + skip, size};
+                  const std::int64_t hashes = std::min(kTile, result.hashes() - tile * kTile);
+                  simd::kernels<simd::CwsTableKernels>().pack(&from, hashes, features.data(),
+                                                              static_cast<std::int64_t>(features.size()), to);
+                });
   });
 }
 
 void CwsDense::compute(View<const float> input, std::int64_t, View<const float> table, View<std::int64_t> index,
                        View<std::int64_t> t, const Parallel& parallel) {
-  const std::int64_t size = input.shape[1];
-  hash_rows(input, index, t, parallel, [&](std::int64_t feature, std::int64_t hash) {
-    return in_tile(table.data + (hash / kTile * size + feature) * 64, hash);
-  });
+  hash_dense(input, table.data, {index, t}, parallel);
 }
 
 void CwsSparse::compute(View<const float> input, std::int64_t, View<const float> table, View<std::int64_t> index,
                         View<std::int64_t> t, const Parallel& parallel) {
-  const std::int64_t tiles = table.shape[1];
-  hash_rows(input, index, t, parallel, [&](std::int64_t feature, std::int64_t hash) {
-    return in_tile(table.data + (feature * tiles + hash / kTile) * 64, hash);
-  });
+  hash_sparse(input, table.data, {index, t}, parallel);
 }
 
 void CwsCodes::compute(View<const float> input, std::int64_t, View<const std::uint8_t> table, View<std::int64_t> index,
                        View<std::int64_t> t, const Parallel& parallel) {
-  const std::int64_t tiles = table.shape[1];
-  hash_rows(input, index, t, parallel, [&](std::int64_t feature, std::int64_t hash) {
-    const std::uint8_t* lane = table.data + (feature * tiles + hash / kTile) * 48 + hash % kTile;
-    return cell(cws::decode_r(lane[0]), cws::decode_log_c(lane[2 * kTile]), cws::decode_beta(lane[kTile]));
+  const Result result = {index, t};
+  const std::int64_t step = result.tiles() * 48;
+  const simd::CwsTableKernels& kernels = simd::kernels<simd::CwsTableKernels>();
+  for_groups(input, parallel, [&](Rows& rows, std::int64_t first) {
+    if (crowded(rows, input.shape[1])) {
+      return hash_filled(rows, first, result, parallel,
+                         [&](std::int64_t tile, std::span<const std::int32_t> features, float* to) {
+                           const simd::CwsCodeTable from = {table.data + tile * 48, step, 48};
+                           kernels.decode(&from, features.data(), static_cast<std::int64_t>(features.size()), to);
+                         });
+    }
+    hash_each(rows, first, result, parallel,
+              [&](const simd::CwsRow& row, std::int64_t tile, std::int64_t tiles, const CwsOutput& output) {
+                const simd::CwsCodeTable from = {table.data + tile * 48, step, 48};
+                kernels.row(&row, &from, tiles, &output);
+              });
   });
 }
 
-void CwsGenerated::compute(View<const float> input, View<const std::int64_t> seed, std::int64_t,
+void CwsGenerated::compute(View<const float> input, View<const std::int64_t> seed, std::int64_t hashes,
                            View<std::int64_t> index, View<std::int64_t> t, const Parallel& parallel) {
-  hash_rows(input, index, t, parallel,
-            [&](std::int64_t feature, std::int64_t hash) { return draw(seed[0], feature, hash); });
+  const auto table = cws::generated({seed[0], input.shape[1], hashes}, parallel);
+  if (table->feature_step == kCell) return hash_dense(input, table->data.get(), {index, t}, parallel);
+  hash_sparse(input, table->data.get(), {index, t}, parallel);
 }
 
 }  // namespace op

@@ -12,6 +12,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+
+#include "op.h"
 
 namespace op::cws {
 
@@ -26,5 +29,25 @@ constexpr std::uint32_t stream(std::int64_t seed, std::uint32_t n) {
   const auto bits = static_cast<std::uint64_t>(seed);
   return mix(mix(static_cast<std::uint32_t>(bits) + (n + 1) * 0x1e3779b9) ^ static_cast<std::uint32_t>(bits >> 32));
 }
+
+/// What a table is made from.
+struct Recipe {
+  std::int64_t seed;
+  std::int64_t features;
+  std::int64_t hashes;
+
+  bool operator==(const Recipe&) const = default;
+};
+
+/// A packed table; the steps are in floats, as the kernels take them.
+struct GeneratedTable {
+  Recipe recipe;
+  std::int64_t feature_step;
+  std::int64_t tile_step;
+  std::unique_ptr<float[]> data;
+};
+
+/// Returns the table, made now or by an earlier call. The process keeps the tables that were used last.
+std::shared_ptr<const GeneratedTable> generated(const Recipe& recipe, const Parallel& parallel);
 
 }  // namespace op::cws
