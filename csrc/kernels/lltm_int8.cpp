@@ -88,7 +88,9 @@ class Sequence {
  private:
   const float* rows_of(const float* state) const { return state + first_ * size_.hidden; }
   std::int64_t stride() const { return size_.panels * kUnits; }
-  std::int64_t input_stride() const { return (size_.input_groups * 4 + 15) / 16 * 16; }
+  std::int64_t input_stride() const {
+    return std::max<std::int64_t>(kUnits, (size_.inputs + kUnits - 1) / kUnits * kUnits);
+  }
   std::uint8_t* state(std::int64_t step) const { return state_.get() + (step % 2) * rows_ * stride(); }
 
   void begin() {
