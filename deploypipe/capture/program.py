@@ -6,15 +6,17 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from deploypipe.capture.deployed import deployed
 from deploypipe.capture.inputs import axes_of, drawn, enlarged, export_sizes, golden_sizes
 from deploypipe.capture.validate import output_names
 from deploypipe.errors import DeployError, first_line
+from deploypipe.parity import metric_for
 from deploypipe.predict import CHUNK, batch_axis, chunked, scores_of
 from deploypipe.spec import Axis, ModelSpec, Predict
 from deploypipe.tensors import AxisRange, Case, TensorInfo, load_cases, save_cases
@@ -81,6 +83,10 @@ class Program:
         if fixed := _fixed_axis(decomposed, self.facts.inputs):
             raise self._not_decomposed(f"the axis {fixed} becomes fixed")
         return decomposed
+
+    def module(self) -> torch.nn.Module:
+        """Returns the module that the graph was exported from: the model in its deployed form."""
+        return deployed(self.spec.module)
 
     def _not_decomposed(self, reason: str) -> DeployError:
         return DeployError(
@@ -185,9 +191,13 @@ def _export(spec: ModelSpec, axes: dict[str, Axis]) -> ExportedProgram:
 
     sizes = export_sizes(axes)
     example = enlarged(spec, sizes)
-    _try(spec, example, f"its example inputs repeated to {', '.join(f'{name}={size}' for name, size in sizes.items())}")
+    given = f"its example inputs repeated to {', '.join(f'{name}={size}' for name, size in sizes.items())}"
+    answers = _try(spec, example, given)
+    module = deployed(spec.module)
+    if module is not spec.module:
+        _check_form(replace(spec, module=module), example, answers)
     try:
-        return torch.export.export(spec.module, example, dynamic_shapes=_dynamic_shapes(spec, axes))
+        return torch.export.export(module, example, dynamic_shapes=_dynamic_shapes(spec, module, axes))
     except Exception as error:
         said = f" with {', '.join(axes)} dynamic" if axes else ""
         raise DeployError(
@@ -196,7 +206,25 @@ def _export(spec: ModelSpec, axes: dict[str, Axis]) -> ExportedProgram:
         ) from error
 
 
-def _dynamic_shapes(spec: ModelSpec, axes: dict[str, Axis]) -> tuple[Any, ...]:
+def _check_form(spec: ModelSpec, example: tuple[torch.Tensor, ...], answers: Sequence[torch.Tensor]) -> None:
+    """Refuses a deployed form that answers otherwise than the model, before every runtime does the same."""
+    results = _try(spec, example, "its example inputs in its deployed form")
+    if len(results) != len(answers) or not all(map(_close, results, answers)):
+        raise DeployError(
+            f"The deployed form of the model '{spec.name}' gives other answers than the model",
+            "Correct the deployed() of the modules in it.",
+        )
+
+
+def _close(result: torch.Tensor, answer: torch.Tensor) -> bool:
+    if result.shape != answer.shape or result.dtype != answer.dtype:
+        return False
+    one, other = (each.double() if each.is_floating_point() else each for each in (result, answer))
+    metric = metric_for(other.numpy())
+    return metric.distance(one.numpy(), other.numpy()) <= metric.limit
+
+
+def _dynamic_shapes(spec: ModelSpec, module: torch.nn.Module, axes: dict[str, Axis]) -> tuple[Any, ...]:
     import torch
 
     dims = {
@@ -206,7 +234,7 @@ def _dynamic_shapes(spec: ModelSpec, axes: dict[str, Axis]) -> tuple[Any, ...]:
         {dim: dims[axis.name] for dim, axis in chosen.items() if isinstance(axis, Axis) and axis.name in dims}
         for chosen in ((spec.dynamic_axes or {}).get(name, {}) for name in spec.input_names)
     )
-    parameters = inspect.signature(spec.module.forward).parameters.values()
+    parameters = inspect.signature(module.forward).parameters.values()
     variadic = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
     return (shapes,) if variadic else shapes
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from deploypipe import native
 from deploypipe.errors import DeployError
-from deploypipe.oplib import registry
+from deploypipe.oplib import gradients, registry
 from deploypipe.oplib.registry import OpLibrary
 from deploypipe.oplib.spec import OpSpec
 
@@ -50,7 +50,7 @@ def attach(library: OpLibrary) -> OpLibrary:
     torch_ops: Any = torch.ops
     torch_ops.load_library(str(binary))
     for spec in library.specs:
-        _register_gradient(library.namespace, spec)
+        gradients.register(library.namespace, spec)
     _DIGESTS[library.namespace] = native.digest(library.source)
     return library
 
@@ -65,15 +65,6 @@ def _loaded(source: native.OpSource) -> OpLibrary | None:
             "Start a new Python process; torch cannot replace ops that are registered.",
         )
     return known
-
-
-def _register_gradient(namespace: str, spec: OpSpec) -> None:
-    import torch
-
-    if spec.gradient is not None:
-        torch.library.register_autograd(
-            f"{namespace}::{spec.name}", spec.gradient.backward, setup_context=spec.gradient.setup_context
-        )
 
 
 def _read_specs(source: native.OpSource) -> tuple[OpSpec, ...]:

@@ -26,6 +26,14 @@ class Sample:
     inputs: tuple[torch.Tensor, ...]
     attributes: Mapping[str, int | float] = field(default_factory=dict)
 
+    def arguments(self, op: torch._ops.OpOverload) -> tuple[Any, ...]:
+        """Returns the arguments of a call in the order of the op's signature, attributes among them."""
+        tensors = iter(self.inputs)
+        return tuple(
+            next(tensors) if "Tensor" in str(each.type) else self.attributes.get(each.name, each.default_value)
+            for each in op._schema.arguments
+        )
+
 
 @dataclass(frozen=True)
 class Gradient:
@@ -34,10 +42,14 @@ class Gradient:
     Attributes:
         backward: Takes the context and one gradient per output; returns one per input.
         setup_context: Saves what backward needs; takes the context, the inputs and the outputs.
+        training: Name of a training op that takes the arguments of the op and returns its outputs, then more
+            that backward needs. Where autograd records, it is called instead of the op, and `backward` and
+            `setup_context` are those of its outputs. None where the op's own inputs and outputs are enough.
     """
 
     backward: Callable[..., Any]
     setup_context: Callable[..., None]
+    training: str | None = None
 
 
 @dataclass(frozen=True)

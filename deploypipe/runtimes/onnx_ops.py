@@ -28,7 +28,7 @@ TENSORS = {
 PYTHON_TYPES: Mapping[str, type] = {"float": float, "int": int}
 
 Signature = Mapping[str, Any]
-"""An op as `native.describe` gives it: name, inputs, attributes, outputs."""
+"""An op as `native.describe` gives it: name, inputs, attributes, outputs; and its `arguments` in order."""
 
 
 def translations(ops: Sequence[str]) -> dict[Any, Callable[..., Any]]:
@@ -60,12 +60,16 @@ def attach_bodies(model: onnx.ModelProto, ops: Sequence[str]) -> None:
 
 
 def _find(op: str) -> tuple[OpSpec, Signature]:
+    import torch
+
     from deploypipe import native
     from deploypipe.oplib import registry
 
     library, spec = registry.provider(op)
     description = native.describe(native.library("torch", library.source))
-    return spec, next(each for each in description["ops"] if each["name"] == spec.name)
+    signature = next(each for each in description["ops"] if each["name"] == spec.name)
+    overload = getattr(getattr(torch.ops, library.namespace), spec.name).default
+    return spec, {**signature, "arguments": [each.name for each in overload._schema.arguments]}
 
 
 def _register_schema(domain: str, signature: Signature) -> None:
@@ -128,12 +132,7 @@ def _python_signature(signature: Signature) -> inspect.Signature:
         default = inspect.Parameter.empty if each["default"] is None else each["default"]
         annotation = PYTHON_TYPES[each["type"]]
         arguments[each["name"]] = inspect.Parameter(each["name"], kind, default=default, annotation=annotation)
-    return inspect.Signature([arguments[name] for name in _arguments(signature)])
-
-
-def _arguments(signature: Signature) -> list[str]:
-    """Returns the names of inputs and attributes in the order of the torch op."""
-    return [each["name"] for each in (*signature["inputs"], *signature["attributes"])]
+    return inspect.Signature([arguments[name] for name in signature["arguments"]])
 
 
 def _body(domain: str, spec: OpSpec, signature: Signature) -> onnx.FunctionProto:
@@ -187,11 +186,14 @@ def _reference_graph(spec: OpSpec, signature: Signature) -> onnx.GraphProto:
 
     sample = max(spec.samples(), key=lambda each: min((n for t in each.inputs for n in t.shape), default=0))
 
+    names = [each["name"] for each in (*signature["inputs"], *signature["attributes"])]
+    places = [names.index(name) for name in signature["arguments"]]
+
     class Reference(torch.nn.Module):
         """The reference as a module whose attributes are tensors after the inputs."""
 
         def forward(self, *tensors: torch.Tensor) -> Any:
-            return spec.reference(*tensors)
+            return spec.reference(*(tensors[place] for place in places))
 
     scalars = [torch.tensor(each["default"] or 1) for each in signature["attributes"]]
     dims = tuple(dict.fromkeys(range(t.ndim), torch.export.Dim.AUTO) for t in (*sample.inputs, *scalars))

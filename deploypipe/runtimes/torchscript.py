@@ -47,7 +47,7 @@ def lower(program: Program, decomposed: bool, artifact: Path) -> Lowered:
             "TorchScript has no decomposed form: the tracer fixes the batch of an exported graph",
             "Take the native form, or ask another runtime for a decomposed one.",
         )
-    module = program.spec.module
+    module = program.module()
 
     class Flat(torch.nn.Module):
         """Returns the outputs as one flat tuple, which is all that a trace can hold."""

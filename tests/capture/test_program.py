@@ -78,7 +78,7 @@ def test_a_module_may_take_any_number_of_inputs(tmp_path: Path) -> None:
 
 def test_custom_ops_are_listed_and_can_be_decomposed(tmp_path: Path) -> None:
     program = captured(tmp_path, CWS(3, 4))
-    assert program.facts.ops == ("deploypipe::cws",)
+    assert program.facts.ops == ("deploypipe::cws_dense",)
     x = torch.rand(6, 3)
     decomposed = program.decomposed()
     assert not any("deploypipe" in str(node.target) for node in decomposed.graph.nodes)
@@ -89,7 +89,7 @@ def test_custom_ops_are_listed_and_can_be_decomposed(tmp_path: Path) -> None:
 def test_an_op_whose_reference_loops_over_a_dynamic_axis_says_so(tmp_path: Path) -> None:
     axes = {"x": {0: "time", 1: "batch"}}
     program = captured(tmp_path, LLTM(3, 2), example_inputs=(torch.rand(4, 2, 3),), dynamic_axes=axes)
-    with pytest.raises(DeployError, match=r"deploypipe::lltm cannot be decomposed: the axis time"):
+    with pytest.raises(DeployError, match=r"deploypipe::lltm_packed cannot be decomposed: the axis time"):
         program.decomposed()
 
 

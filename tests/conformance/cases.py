@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,26 +56,38 @@ FORMS = (
 )
 
 # Parameters of a layer are constants of a model; what remains are its inputs.
-PARAMETERS = {"lltm": ("weight", "bias"), "cws": ("r", "log_c", "beta")}
-# Dimensions that a parameter fixes.
-FIXED = {"lltm": ("I", "H"), "cws": ("D",)}
+PARAMETERS = {
+    "lltm": ("weight", "bias"),
+    "lltm_packed": ("weight",),
+    "lltm_int8": ("weight", "sums", "scales"),
+    "cws": ("r", "log_c", "beta"),
+    "cws_dense": ("table",),
+    "cws_sparse": ("table",),
+    "cws_codes": ("table",),
+    "cws_generated": ("seed",),
+}
+# Dimensions that a parameter fixes; that of cws_generated is the sample's.
+FIXED = {
+    **dict.fromkeys(("lltm", "lltm_packed", "lltm_int8"), ("I", "H")),
+    **dict.fromkeys(("cws", "cws_dense", "cws_sparse", "cws_codes", "cws_generated"), ("D",)),
+}
 
 
 class OpModel(torch.nn.Module):
     """A model that is one op, with the parameters of a sample."""
 
-    def __init__(self, op: Any, constants: dict[int, torch.Tensor], attributes: dict[str, Any]) -> None:
+    def __init__(self, op: Any, constants: dict[str, torch.Tensor], sample: Sample) -> None:
         super().__init__()
-        self.op, self.attributes = op, attributes
-        self.places = tuple(constants)
-        for place, tensor in constants.items():
-            self.register_buffer(f"constant{place}", tensor)
+        self.op, self.sample = op, sample
+        self.constants = tuple(constants)
+        for name, tensor in constants.items():
+            self.register_buffer(name, tensor)
 
     def forward(self, *inputs: torch.Tensor) -> Any:
         rest = iter(inputs)
-        count = len(inputs) + len(self.places)
-        given = [getattr(self, f"constant{n}") if n in self.places else next(rest) for n in range(count)]
-        return self.op(*given, **self.attributes)
+        names = [each.name for each in self.op._schema.arguments if each.name not in self.sample.attributes]
+        tensors = tuple(getattr(self, name) if name in self.constants else next(rest) for name in names)
+        return self.op(*dataclasses.replace(self.sample, inputs=tensors).arguments(self.op))
 
 
 def signature_of(library: OpLibrary, spec: OpSpec) -> dict[str, Any]:
@@ -92,8 +105,9 @@ def model_of(library: OpLibrary, spec: OpSpec, sample: Sample, fixed_axes: Seque
     """Returns a model of one op in which everything is dynamic that its parameters do not fix."""
     signature = signature_of(library, spec)
     names = [each["name"] for each in signature["inputs"]]
-    constants = {n: sample.inputs[n] for n, name in enumerate(names) if name in PARAMETERS.get(spec.name, ())}
-    op = getattr(getattr(torch.ops, library.namespace), spec.name)
+    given = dict(zip(names, sample.inputs, strict=True))
+    constants = {name: given[name] for name in PARAMETERS.get(spec.name, ())}
+    op = getattr(getattr(torch.ops, library.namespace), spec.name).default
     data = [each for each in signature["inputs"] if each["name"] not in PARAMETERS.get(spec.name, ())]
     inputs = data_of(spec, names, sample)
     fixed = (*FIXED.get(spec.name, ()), *fixed_axes)
@@ -107,7 +121,7 @@ def model_of(library: OpLibrary, spec: OpSpec, sample: Sample, fixed_axes: Seque
     }
     return ModelSpec(
         name=f"{spec.name}-{sample.name}",
-        module=OpModel(op, constants, dict(sample.attributes)),
+        module=OpModel(op, constants, sample),
         example_inputs=tuple(torch.ones_like(t) if t.numel() == 0 else t for t in map(_at_least_one, inputs)),
         input_names=[each["name"] for each in data],
         dynamic_axes=axes,

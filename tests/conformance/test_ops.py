@@ -11,13 +11,13 @@ import torch
 from deploypipe.errors import DeployError
 from deploypipe.oplib import registry
 from deploypipe.oplib.spec import OpSpec, Sample
-from deploypipe.ops import CWS
+from deploypipe.ops import cws, cws_layouts
 
 from .cases import FORMS, Form, data_of, lower, model_of, signature_of
 
 PROJECT = registry.get("deploypipe")
-# The reference of lltm is a loop over T, which a graph holds unrolled.
-UNROLLED = {"lltm": ("T",)}
+# The references of lltm loop over T, which a graph holds unrolled.
+UNROLLED = dict.fromkeys(("lltm", "lltm_packed", "lltm_int8"), ("T",))
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
@@ -41,7 +41,7 @@ def test_an_op_gives_the_answers_of_its_reference(spec: OpSpec, sample: Sample, 
         return
     outputs = session.run(inputs)
 
-    expected = spec.reference(*sample.inputs, **sample.attributes)
+    expected = spec.reference(*sample.arguments(getattr(torch.ops.deploypipe, spec.name).default))
     expected = [expected] if not isinstance(expected, tuple) else expected
     assert len(outputs) == len(expected)
     for output, reference in zip(outputs, expected, strict=True):
@@ -51,24 +51,37 @@ def test_an_op_gives_the_answers_of_its_reference(spec: OpSpec, sample: Sample, 
     assert session.op_paths(inputs, [f"deploypipe::{spec.name}"]) == {f"deploypipe::{spec.name}": form.path}
 
 
-def test_hashes_are_bit_for_bit_equal_across_kernels_and_nearly_so_elsewhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["cws", "cws_dense", "cws_sparse", "cws_codes", "cws_generated"])
+def test_hashes_are_bit_for_bit_equal_across_kernels_and_nearly_so_elsewhere(name: str, tmp_path: Path) -> None:
     """One kernel serves torch, ONNX Runtime and ExecuTorch; the other forms compute in another order."""
-    spec = PROJECT.find("cws")
+    spec = PROJECT.find(name)
     assert spec is not None
-    generator = torch.Generator().manual_seed(7)
-    rows, hashes, features = 200, 1000, 48
-    data = torch.rand(rows, features, generator=generator) * (torch.rand(rows, features, generator=generator) < 0.5)
-    layer = CWS(features, hashes, seed=3)
-    sample = Sample("many", (data, layer.r, layer.log_c, layer.beta))
-    model = model_of(PROJECT, spec, sample)
-    expected = [tensor.numpy() for tensor in torch.ops.deploypipe.cws(*sample.inputs)]
+    sample = many_hashes(name)
+    op = getattr(torch.ops.deploypipe, name).default
+    expected = [tensor.numpy() for tensor in op(*sample.arguments(op))]
     assert expected[0].size == 200_000
 
     shares = {}
     for form in FORMS:
-        outputs = lower(model, form, tmp_path / str(form)).run([data.numpy()])
+        outputs = lower(model_of(PROJECT, spec, sample), form, tmp_path / str(form)).run([sample.inputs[0].numpy()])
         shares[str(form)] = float(np.mean((outputs[0] == expected[0]) & (outputs[1] == expected[1])))
 
     exact = {str(form) for form in FORMS if form.native}
     assert {name: share for name, share in shares.items() if name in exact} == dict.fromkeys(exact, 1.0)
     assert min(shares.values()) >= 0.9999, shares
+
+
+def many_hashes(name: str) -> Sample:
+    """Returns a call of an op of the family with 200 rows, half of them zeros, and 1,000 hashes."""
+    generator = torch.Generator().manual_seed(7)
+    rows, hashes, features = 200, 1000, 48
+    data = torch.rand(rows, features, generator=generator) * (torch.rand(rows, features, generator=generator) < 0.5)
+    tables = cws.tables_of(data, hashes)
+    parameters = {
+        "cws": tables,
+        "cws_dense": (cws_layouts.pack(cws_layouts.parameters(*tables), feature_major=False),),
+        "cws_sparse": (cws_layouts.pack(cws_layouts.parameters(*tables), feature_major=True),),
+        "cws_codes": (cws_layouts.pack(cws_layouts.encode(*tables), feature_major=True),),
+        "cws_generated": (torch.tensor([3]),),
+    }
+    return Sample("many", (data, *parameters[name]), {} if name == "cws" else {"hashes": hashes})

@@ -11,7 +11,7 @@ import torch
 from executorch.exir import to_edge_transform_and_lower
 from executorch.extension.pybindings.portable_lib import _load_for_executorch_from_buffer
 
-from deploypipe.ops import CWS, LLTM, cws, lltm, square
+from deploypipe.ops import LLTM, cws, lltm, square
 
 MAX_BATCH = 64
 Outputs = tuple[torch.Tensor, ...]
@@ -45,11 +45,11 @@ def _cws_data(batch: int) -> torch.Tensor:
 def _models() -> dict[str, tuple[Decomposed, Callable[[int], torch.Tensor], int]]:
     """Returns of each op: its decomposed model, a maker of data, and the axis of the batch."""
     torch.manual_seed(0)
-    layer, hashes = LLTM(5, 6), CWS(12, 9)
+    layer, tables = LLTM(5, 6), cws.tables_of(_cws_data(1), 9)
     return {
         "square": (Decomposed(square.reference), _cws_data, 0),
         "lltm": (Decomposed(lltm.reference, layer.weight.detach(), layer.bias.detach()), _lltm_data, 1),
-        "cws": (Decomposed(cws.reference, hashes.r, hashes.log_c, hashes.beta), _cws_data, 0),
+        "cws": (Decomposed(cws.reference, *tables), _cws_data, 0),
     }
 
 

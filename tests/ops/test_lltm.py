@@ -43,7 +43,7 @@ def test_gradients_agree_with_autograd_in_double(name: str, used: tuple[int, ...
 
 def test_gradients_of_a_long_sequence() -> None:
     sizes = (100, 4, 8, 16)
-    sample = lltm._sample("long", sizes, torch.Generator().manual_seed(3))
+    sample = lltm.sample("long", sizes, torch.Generator().manual_seed(3))
     gradients = _gradients(torch.ops.deploypipe.lltm, sample, torch.float32, (0, 1, 2))
     expected = _gradients(lltm.reference, sample, torch.float64, (0, 1, 2))
     for argument, gradient, reference in zip(INPUTS, gradients, expected, strict=True):

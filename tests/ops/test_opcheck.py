@@ -13,39 +13,48 @@ CASES = [
 ]
 
 
-def _call(name: str, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    outputs = getattr(torch.ops.deploypipe, name)(*inputs)
+TRAINED = [case for case in CASES if case.values[0].gradient]
+
+
+def _op(name: str) -> torch._ops.OpOverload:
+    return getattr(torch.ops.deploypipe, name).default
+
+
+def _tuple(outputs: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
     return outputs if isinstance(outputs, tuple) else (outputs,)
 
 
 @pytest.mark.parametrize(("spec", "sample"), CASES)
 def test_opcheck(spec: OpSpec, sample: Sample) -> None:
-    overload = getattr(torch.ops.deploypipe, spec.name).default
-    torch.library.opcheck(overload, sample.inputs)
+    torch.library.opcheck(_op(spec.name), sample.arguments(_op(spec.name)))
 
 
-@pytest.mark.parametrize(("spec", "sample"), [case for case in CASES if case.values[0].gradient])
-def test_opcheck_when_training(spec: OpSpec, sample: Sample) -> None:
-    overload = getattr(torch.ops.deploypipe, spec.name).default
-    torch.library.opcheck(overload, tuple(tensor.clone().requires_grad_() for tensor in sample.inputs))
+@pytest.mark.parametrize("training", [False, True], ids=["op", "training"])
+@pytest.mark.parametrize(("spec", "sample"), TRAINED)
+def test_opcheck_when_training(spec: OpSpec, sample: Sample, training: bool) -> None:
+    assert spec.gradient is not None
+    name = spec.gradient.training if training and spec.gradient.training else spec.name
+    torch.library.opcheck(_op(name), tuple(tensor.clone().requires_grad_() for tensor in sample.inputs))
 
 
-@pytest.mark.parametrize(("spec", "sample"), [case for case in CASES if case.values[0].gradient])
+@pytest.mark.parametrize(("spec", "sample"), TRAINED)
 def test_opcheck_of_the_backward_op(spec: OpSpec, sample: Sample) -> None:
-    overload = getattr(torch.ops.deploypipe, f"{spec.name}_backward").default
-    grads = tuple(torch.ones_like(output) for output in _call(spec.name, *sample.inputs))
-    inputs = sample.inputs
-    if spec.name == "lltm":  # what the forward pass saves stands in for the bias
-        output, _, _, gates, cells = torch.ops.deploypipe.lltm_training(*inputs)
-        inputs = (*inputs[:4], output, gates, cells)
-    torch.library.opcheck(overload, (*grads, *inputs))
+    backward = _op(f"{spec.name}_backward")
+    given = dict(zip((each.name for each in _op(spec.name)._schema.arguments), sample.inputs, strict=True))
+    assert spec.gradient is not None
+    forward = _op(spec.gradient.training or spec.name)
+    outputs = _tuple(forward(*sample.inputs))
+    given |= dict(zip((each.name for each in forward._schema.returns), outputs, strict=True))
+    count = len(_op(spec.name)._schema.returns)
+    rest = [given[each.name] for each in backward._schema.arguments[count:]]
+    torch.library.opcheck(backward, (*map(torch.ones_like, outputs[:count]), *rest))
 
 
 @pytest.mark.parametrize(("spec", "sample"), CASES)
 def test_the_kernel_agrees_with_the_reference(spec: OpSpec, sample: Sample) -> None:
-    expected = spec.reference(*sample.inputs)
-    expected = expected if isinstance(expected, tuple) else (expected,)
-    for output, reference in zip(_call(spec.name, *sample.inputs), expected, strict=True):
+    arguments = sample.arguments(_op(spec.name))
+    expected = _tuple(spec.reference(*arguments))
+    for output, reference in zip(_tuple(_op(spec.name)(*arguments)), expected, strict=True):
         assert output.dtype == reference.dtype
         assert output.shape == reference.shape
         assert spec.metric.distance(output.numpy(), reference.numpy()) <= 1e-6
