@@ -24,10 +24,11 @@ using Vector = hn::Vec<Floats>;
 inline constexpr std::size_t kLanes = hn::MaxLanes(Floats());
 inline constexpr std::size_t kParts = kTile / kLanes;  // vectors in a tile
 
-/// exp within 2 units in the last place, for x clamped to [-87, 88].
+/// exp within 2 units in the last place, for x clamped to [-87, 88]; NaN stays NaN, which Min and Max would hide.
 HWY_INLINE Vector exp(Vector x) {
   const Floats d;
   const Ints i;
+  const Vector given = x;
   x = hn::Min(hn::Max(x, hn::Set(d, -87.0f)), hn::Set(d, 88.0f));
   const Vector whole = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504f)));
   // x - whole * ln 2, with ln 2 in two parts: the first is exact in few bits.
@@ -42,7 +43,7 @@ HWY_INLINE Vector exp(Vector x) {
   sum = hn::MulAdd(sum, rest, hn::Set(d, 5.0000001201e-1f));
   sum = hn::Add(hn::MulAdd(sum, hn::Mul(rest, rest), rest), hn::Set(d, 1.0f));
   const auto exponent = hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(i, whole), hn::Set(i, 127)));
-  return hn::Mul(sum, hn::BitCast(d, exponent));
+  return hn::IfThenElse(hn::Eq(given, given), hn::Mul(sum, hn::BitCast(d, exponent)), given);
 }
 
 HWY_INLINE Vector sigmoid(Vector x) {

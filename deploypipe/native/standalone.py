@@ -87,11 +87,15 @@ class Standalone:
         return call.outputs
 
     def prepare(
-        self, name: str, inputs: Sequence[Array], attributes: Mapping[str, float] | None = None
+        self,
+        name: str,
+        inputs: Sequence[Array],
+        attributes: Mapping[str, float] | None = None,
+        outputs: Sequence[Array] | None = None,
     ) -> PreparedCall:
         """Returns an op on fixed arrays as a function, for many calls with little overhead.
 
-        The arguments and errors are those of `run`.
+        The arguments and errors are those of `run`. Outputs are allocated unless they are given.
         """
         import numpy as np
 
@@ -102,10 +106,11 @@ class Standalone:
         given = attributes or {}
         values = [float(given.get(each["name"], each["default"] or 0)) for each in op["attributes"]]
         arguments = (name.encode(), _tensors(inputs), (ctypes.c_double * max(1, len(values)))(*values))
-        shapes = self._shapes(arguments, len(op["outputs"]))
-        pairs = zip(shapes, op["outputs"], strict=True)
-        outputs = tuple(np.zeros(shape, each["dtype"]) for shape, each in pairs)
-        return PreparedCall(self._library.deploypipe_run, arguments, tuple(inputs), outputs)
+        if outputs is None:
+            pairs = zip(self._shapes(arguments, len(op["outputs"])), op["outputs"], strict=True)
+            outputs = [np.zeros(shape, each["dtype"]) for shape, each in pairs]
+        _check(name, op["outputs"], outputs)
+        return PreparedCall(self._library.deploypipe_run, arguments, tuple(inputs), tuple(outputs))
 
     def _shapes(self, arguments: tuple[Any, ...], count: int) -> list[tuple[int, ...]]:
         sizes = (ctypes.c_int64 * (count * _MAX_RANK))()

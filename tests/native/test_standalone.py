@@ -32,6 +32,17 @@ def test_a_prepared_call_sees_new_values(mine_alone: native.Standalone) -> None:
     assert call.outputs[0].tolist() == [104.0] * 3
 
 
+def test_outputs_of_ones_own(mine_alone: native.Standalone) -> None:
+    x, y = np.full(3, 2, np.float32), np.empty(3, np.float32)
+    call = mine_alone.prepare("square", [x], outputs=[y])
+    call()
+    assert y.tolist() == [104.0] * 3
+    with pytest.raises(DeployError, match="takes C-contiguous y float32"):
+        mine_alone.prepare("square", [x], outputs=[np.empty(3)])
+    with pytest.raises(DeployError, match="y is of another shape"):
+        mine_alone.prepare("square", [x], outputs=[np.empty(4, np.float32)])()
+
+
 def test_instruction_sets() -> None:
     library = native.Standalone(native.library("standalone"))
     assert library.isas[0] == "portable"
