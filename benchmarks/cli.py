@@ -1,0 +1,116 @@
+"""The command line of scripts/bench."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from deploypipe.errors import DeployError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+# Enough for intervals of a few percent; the whole takes 5 to 8 minutes.
+_ROUNDS = 40
+_QUICK_ROUNDS = 3
+# Wide enough for the table where the output is no terminal.
+_WIDTH = 240
+
+
+def main() -> None:
+    """Runs the command that was asked for."""
+    try:
+        app()
+    except DeployError as error:
+        sys.exit(str(error))
+
+
+@app.callback()
+def commands() -> None:
+    """Measures what the project claims."""
+
+
+@app.command()
+def accuracy(
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings per row.")] = 5,
+    output: Annotated[Path | None, typer.Option("--json", help="Also write the numbers to this file.")] = None,
+    mobilenet: Annotated[bool, typer.Option(help="Add a row for mobilenet_v3_small.")] = False,
+) -> None:
+    """Trains the models on digits and prints the accuracy table; exit 1 below a threshold."""
+    from benchmarks import accuracy as measured
+
+    console, rows = Console(), list[measured.Row]()
+    goals = (*measured.GOALS, measured.MOBILENET) if mobilenet else measured.GOALS
+    with tempfile.TemporaryDirectory() as folder, console.status("") as status:
+        for goal in goals:
+            status.update(f"Training {goal.model} ({len(rows) + 1} of {len(goals)})")
+            rows.append(measured.measure(goal, seeds, Path(folder)))
+    console.print(measured.table(rows, seeds))
+    if output:
+        output.write_text(json.dumps(measured.numbers(rows), indent=2) + "\n")
+    raise typer.Exit(0 if all(row.passed for row in rows) else 1)
+
+
+@app.command()
+def kernels(
+    only: Annotated[list[str] | None, typer.Option(help="Cases whose names begin so; may be repeated.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Samples of every lane.  [default: 40]")] = None,
+    isa: Annotated[
+        str, typer.Option(help="Measure on this instruction set; else on the best one, and on avx2 beside it.")
+    ] = "",
+    output: Annotated[
+        Path | None, typer.Option("--json", help="Also write figures, raw samples and the machine to this file.")
+    ] = None,
+    markdown: Annotated[bool, typer.Option(help="Print the table in Markdown.")] = False,
+    quick: Annotated[bool, typer.Option(help="Tiny sizes and 3 rounds, to see that everything runs.")] = False,
+    strict: Annotated[bool, typer.Option(help="Exit with 1 where a figure is below what is asked.")] = False,
+) -> None:
+    """Times the kernels against their peers and against the machine, in one thread.
+
+    Outputs are compared first: where they differ, nothing is timed, and the exit code is 1. A figure below what is
+    asked is printed as such and exits with 0, since a machine that others share is slow at times; --strict exits
+    with 1.
+    """
+    _one_thread()
+    from benchmarks.kernels import machine, run, table
+    from benchmarks.kernels.own import Own
+
+    run.one_thread()
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    chosen, own, results = run.names(only or []), Own([isa] if isa else []), list[run.Result]()
+    count = rounds or (_QUICK_ROUNDS if quick else _ROUNDS)
+    progress = Console(stderr=True)
+    for number, name in enumerate(chosen, 1):
+        progress.print(f"{name} ({number} of {len(chosen)})")
+        results.append(run.measure(name, own, count, quick))
+    rows = [row for result in results for row in result.rows]
+    if markdown:
+        print(table.markdown(rows))
+    else:
+        console.print(table.table(rows))
+    _tell(console, [note for result in results for note in result.notes])
+    load = max(result.load for result in results)
+    _tell(console, [f"{machine.cpu_name()}, {count} rounds, load average up to {load}"])
+    errors = [f"{result.name}: {result.error}" for result in results if result.error]
+    _tell(console, errors)
+    if output:
+        output.write_text(json.dumps(run.numbers(results, count), indent=1) + "\n")
+    below = strict and any(row.verdict == "below" for row in rows)
+    raise typer.Exit(1 if errors or below else 0)
+
+
+def _tell(console: Console, lines: list[str]) -> None:
+    for line in lines:
+        console.print(line, highlight=False, markup=False)
+
+
+def _one_thread() -> None:
+    """Tells libraries that read it when they are loaded; torch and ONNX Runtime are told once more by calls."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
