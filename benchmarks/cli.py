@@ -107,7 +107,7 @@ def kernels(
 
 def _tell(console: Console, lines: list[str]) -> None:
     for line in lines:
-        console.print(line, highlight=False, markup=False)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _one_thread() -> None:

@@ -22,7 +22,7 @@ def table(rows: Sequence[Row]) -> Table:
     for name in columns(rows):
         left = name in {"work", "against", "verdict", "bound"}
         made.add_column(name, justify="left" if left else "right", overflow="fold")
-    for before, row in zip([None, *rows[:-1]], rows, strict=True):
+    for before, row in zip([None, *rows], rows, strict=False):
         if before is None or before.work != row.work:
             made.add_section()
         cells = dict(zip(columns(rows), _cells(row), strict=True))
