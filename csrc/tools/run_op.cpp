@@ -58,6 +58,7 @@ int run(const std::string& op, const char* from, const char* to, std::int64_t re
   const std::int64_t inputs = deploypipe_inputs(op.c_str());
   if (inputs < 0 || inputs + 1 > static_cast<std::int64_t>(tensors.size())) return fail("too few tensors for " + op);
   std::vector<DeploypipeTensor> views;
+  views.reserve(tensors.size());
   for (Tensor& tensor : tensors) views.push_back(tensor.view());
   const DeploypipeTensor* first = views.data() + 1;
   if (const char* error = deploypipe_run(op.c_str(), first, attributes, first + inputs, 1, repeats)) return fail(error);
@@ -71,5 +72,5 @@ int run(const std::string& op, const char* from, const char* to, std::int64_t re
 int main(int count, char** arguments) {
   if (count < 4) return fail("usage: run_op OP IN OUT [ISA [REPEATS]]");
   if (count > 4 && deploypipe_set_isa(arguments[4]) != 0) return fail("this processor does not have that set");
-  return run(arguments[1], arguments[2], arguments[3], count > 5 ? std::atoll(arguments[5]) : 1);
+  return run(arguments[1], arguments[2], arguments[3], count > 5 ? std::strtoll(arguments[5], nullptr, 10) : 1);
 }
