@@ -1,5 +1,6 @@
 #include "kernels/lltm_int8_simd.h"
 
+#include "kernels/lltm_int8_cell.h"
 #include "kernels/lltm_int8_dot.h"
 
 namespace op::simd {
@@ -111,8 +112,6 @@ HWY_INLINE void for_each_row(const Int8Columns& columns, Size panel, const Int8R
   if constexpr (Rows > 1) for_each_row<Rows / 2>(columns, panel, rows, from, finish);
 }
 
-constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
-
 /// Values in [-127, 127] to bytes, to the nearest even.
 HWY_INLINE void store_codes(Vector x, std::uint8_t* to) {
   const Ints i;
@@ -219,15 +218,15 @@ void project(const Int8Columns& weight, const Int8Rows& input, const float* inpu
 }
 
 /// The new state of the units of a panel in one row: c in place, h as floats and as bytes.
-HWY_INLINE void activate(const std::int32_t* sums, const float* scale, const float* projected, float* c, float* h,
-                         std::uint8_t* codes) {
+HWY_INLINE void finish(const std::int32_t* sums, const float* scale, const float* projected, float* c, float* h,
+                       std::uint8_t* codes) {
   const Floats d;
   const auto gate = [&](Size j) {
     return hn::MulAdd(to_float(sums + j), hn::LoadU(d, scale + j), hn::LoadU(d, projected + j));
   };
   for (Size j = 0; j < 16; j += kLanes) {
-    const Vector cell = hn::MulAdd(sigmoid(gate(j)), elu(gate(32 + j)), hn::LoadU(d, c + j));
-    const Vector state = hn::Mul(sigmoid(gate(16 + j)), tanh(cell));
+    Vector cell = hn::LoadU(d, c + j);
+    const Vector state = activate({gate(j), gate(16 + j), gate(32 + j)}, cell);
     hn::StoreU(cell, d, c + j);
     hn::StoreU(state, d, h + j);
     store_codes(hn::Mul(state, hn::Set(d, 127.0f)), codes + j);
@@ -240,9 +239,9 @@ void step(const Int8Columns& weight, const Int8Step& step) {
     for_each_row(weight, panel, step.state, 0, [&](Size row, const std::int32_t* sums) {
       float* h = step.h + row * step.hidden + panel * 16;
       HWY_ALIGN float padded[16];
-      activate(sums, weight.scales + panel * 3 * kGates, step.projected + panel * step.projected_stride + row * kGates,
-               step.c + (panel * step.state.rows + row) * 16, left < 16 ? padded : h,
-               step.next + row * step.state.stride + panel * 16);
+      finish(sums, weight.scales + panel * 3 * kGates, step.projected + panel * step.projected_stride + row * kGates,
+             step.c + (panel * step.state.rows + row) * 16, left < 16 ? padded : h,
+             step.next + row * step.state.stride + panel * 16);
       for (Size j = 0; j < left && left < 16; ++j) h[j] = padded[j];
     });
   }
