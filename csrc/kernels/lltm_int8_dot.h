@@ -23,7 +23,7 @@ using Raw = decltype(hn::Vec<Ints>::raw);
 using Codes = Raw;
 
 HWY_INLINE Codes codes_at(const std::uint8_t* codes) {
-  std::int32_t four;
+  std::int32_t four = 0;
   hwy::CopyBytes<4>(codes, &four);
   return hn::Set(Ints(), four).raw;
 }
@@ -119,6 +119,12 @@ HWY_INLINE Sums dot(Sums sums, Weight weight, Codes codes) {
 }
 
 #endif
+
+/// What sums begin with: the products of the offset, taken away.
+HWY_INLINE Sums first_sums(const std::int32_t* weight_sums) {
+  if constexpr (kOffset == 0) return Sums{};
+  return reinterpret_cast<Sums>(hn::LoadU(Ints(), weight_sums).raw) * -kOffset;
+}
 
 }  // namespace
 }  // namespace op::simd

@@ -8,108 +8,109 @@ namespace {
 
 using Size = std::int64_t;
 
+constexpr Size kUnits = 16;   // of a panel
 constexpr Size kGates = 48;   // of a panel: 3 gates of 16 units
 constexpr Size kGroup = 192;  // bytes of 4 columns of a panel
 
-// A tile of sums that stays in registers is rows * parts of a panel * 3 gates; this is the most of rows * parts.
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
+// A panel has kParts strips of kLanes units. A tile of sums that stays in registers is rows * strips * 3 gates; this is
+// the most of rows * strips.
+#if HWY_TARGET == HWY_AVX3
 constexpr int kTileSize = 8;
+#elif HWY_TARGET == HWY_NEON
+constexpr int kTileSize = 6;
 #else
 constexpr int kTileSize = 4;
 #endif
 
-constexpr int smaller(int a, int b) { return a < b ? a : b; }
+/// Where a strip lies.
+struct Strip {
+  Size panel;
+  Size unit;  // its first, within the panel
 
-/// Rows of codes and one panel of the weight, or the part of it that a tile begins with.
-struct Factors {
-  Size groups;
-  const std::int8_t* weight;
-  const std::uint8_t* codes;
-  Size stride;
+  HWY_INLINE explicit Strip(Size index) : panel(index / Size{kParts}), unit(index % Size{kParts} * Size{kLanes}) {}
 };
 
-/// Sums of `Rows` rows for `Parts` vectors of each gate. `Chains` of each are open at a time, as a dot product waits
-/// for the one before it.
-template <int Rows, int Parts, int Chains>
+/// Few rows take several strips at a time: the weight then comes in several streams, and dot products need not wait
+/// for each other.
+constexpr int strips_of(int rows) {
+  const int strips = kTileSize / rows;
+  return strips >= 4 ? 4 : strips >= 2 ? 2 : 1;
+}
+
+template <int Rows, int Strips>
 struct Tile {
-  static constexpr int kVectors = 3 * Parts;
-
-  /// Where the values of a vector of the tile lie among the gates of the panel.
-  static constexpr Size at(int vector) {
-    return static_cast<Size>(vector / Parts) * 16 + static_cast<Size>(vector % Parts) * Size{kLanes};
-  }
-
-  /// Adds the products of all groups but the last groups % Chains to to[row, 48]; returns how many groups it took.
-  static HWY_NOINLINE Size add(const Factors& factors, std::int32_t* to) {
-    const Ints i;
-    Sums sums[Chains * Rows][kVectors];
-    HWY_UNROLL(8) for (int row = 0; row < Chains * Rows; ++row) {
-      HWY_UNROLL(12) for (int v = 0; v < kVectors; ++v) sums[row][v] = Sums{};
+  /// Sums over all columns, to[strip, row, gate, kLanes].
+  static HWY_NOINLINE void run(const Int8Columns& columns, Size first, const std::uint8_t* codes, Size stride,
+                               std::int32_t* to) {
+    Sums sums[Strips][Rows][3];
+    const std::int8_t* weights[Strips];
+    HWY_UNROLL(4) for (int s = 0; s < Strips; ++s) {
+      const Strip strip(first + s);
+      weights[s] = columns.weight + strip.panel * columns.panel_bytes + strip.unit * 4;
+      HWY_UNROLL(3) for (int gate = 0; gate < 3; ++gate) {
+        const Sums start = first_sums(columns.sums + strip.panel * 2 * kGates + gate * kUnits + strip.unit);
+        HWY_UNROLL(8) for (int row = 0; row < Rows; ++row) sums[s][row][gate] = start;
+      }
     }
-    Size group = 0;
-    for (; group + Chains <= factors.groups; group += Chains) {
-      HWY_UNROLL(4) for (int chain = 0; chain < Chains; ++chain) {
-        Weight weight[kVectors];
-        HWY_UNROLL(12) for (int v = 0; v < kVectors; ++v) {
-          weight[v] = weight_at(factors.weight + (group + chain) * kGroup + 4 * at(v));
-        }
+    for (Size group = 0; group < columns.groups; ++group, codes += 4) {
+      HWY_UNROLL(4) for (int s = 0; s < Strips; ++s) {
+        const std::int8_t* weight = weights[s] + group * kGroup;
+        const Weight input = weight_at(weight);
+        const Weight output = weight_at(weight + 4 * kUnits);
+        const Weight candidate = weight_at(weight + 8 * kUnits);
         HWY_UNROLL(8) for (int row = 0; row < Rows; ++row) {
-          const Codes codes = codes_at(factors.codes + row * factors.stride + (group + chain) * 4);
-          HWY_UNROLL(12) for (int v = 0; v < kVectors; ++v) {
-            sums[chain * Rows + row][v] = dot(sums[chain * Rows + row][v], weight[v], codes);
-          }
+          const Codes four = codes_at(codes + row * stride);
+          sums[s][row][0] = dot(sums[s][row][0], input, four);
+          sums[s][row][1] = dot(sums[s][row][1], output, four);
+          sums[s][row][2] = dot(sums[s][row][2], candidate, four);
         }
       }
     }
-    HWY_UNROLL(8) for (int row = 0; row < Rows; ++row) {
-      HWY_UNROLL(12) for (int v = 0; v < kVectors; ++v) {
-        std::int32_t* out = to + row * kGates + at(v);
-        hn::Vec<Ints> sum = hn::LoadU(i, out);
-        HWY_UNROLL(4) for (int chain = 0; chain < Chains; ++chain) {
-          sum = hn::Add(sum, to_vector(sums[chain * Rows + row][v]));
+    HWY_UNROLL(4) for (int s = 0; s < Strips; ++s) {
+      HWY_UNROLL(8) for (int row = 0; row < Rows; ++row) {
+        HWY_UNROLL(3) for (int gate = 0; gate < 3; ++gate) {
+          hn::Store(to_vector(sums[s][row][gate]), Ints(), to + ((s * Rows + row) * 3 + gate) * Size{kLanes});
         }
-        hn::StoreU(sum, i, out);
       }
     }
-    return group;
   }
 };
 
-/// What the sums of a panel begin with: the products of the offset, taken away.
-template <int Rows>
-HWY_INLINE void start(const std::int32_t* weight_sums, std::int32_t* to) {
-  for (Size j = 0; j < kGates; ++j) {
-    for (Size row = 0; row < Rows; ++row) to[row * kGates + j] = kOffset == 0 ? 0 : -kOffset * weight_sums[j];
+using Run = void (*)(const Int8Columns& columns, Size first, const std::uint8_t* codes, Size stride, std::int32_t* to);
+
+template <int Rows = kTileSize>
+Run tile_of(Size rows, Size strips) {
+  if constexpr (Rows > 1) {
+    if (rows < Rows) return tile_of<Rows - 1>(rows, strips);
   }
+  if constexpr (strips_of(Rows) >= 4) {
+    if (strips >= 4) return Tile<Rows, 4>::run;
+  }
+  if constexpr (strips_of(Rows) >= 2) {
+    if (strips >= 2) return Tile<Rows, 2>::run;
+  }
+  return Tile<Rows, 1>::run;
 }
 
-/// The sums of `Rows` rows for the 48 gates of a panel: to[row, 48].
-template <int Rows>
-HWY_INLINE void add_rows(Factors factors, std::int32_t* to) {
-  constexpr int kTileParts = smaller(static_cast<int>(kParts), kTileSize / Rows);
-  constexpr int kChains = smaller(4, kTileSize / (Rows * kTileParts));
-  constexpr Size kUnits = kTileParts * Size{kLanes};
-  for (Size unit = 0; unit < 16; unit += kUnits, factors.weight += 4 * kUnits) {
-    const Size done = Tile<Rows, kTileParts, kChains>::add(factors, to + unit);
-    if (kChains == 1 || done == factors.groups) continue;
-    Tile<Rows, kTileParts, 1>::add(
-        {factors.groups - done, factors.weight + done * kGroup, factors.codes + done * 4, factors.stride}, to + unit);
+/// Calls finish(strip, row, sums[3, kLanes]) for all rows and the strips of so many units.
+template <class Finish>
+HWY_INLINE void for_each_sum(const Int8Columns& columns, Size units, const Int8Rows& rows, const Finish& finish) {
+  HWY_ALIGN std::int32_t sums[kTileSize * 3 * kLanes];
+  const Size strips = (units + Size{kLanes} - 1) / Size{kLanes};
+  const Size blocks = (rows.rows + kTileSize - 1) / kTileSize;
+  const Size most = blocks == 1 ? strips_of(static_cast<int>(rows.rows)) : 1;
+  for (Size strip = 0, width = most; strip < strips; strip += width) {
+    while (width > strips - strip) width /= 2;
+    for (Size block = 0; block < blocks; ++block) {
+      const Size first = rows.rows * block / blocks;
+      const Size count = rows.rows * (block + 1) / blocks - first;
+      tile_of(count, width)(columns, strip, rows.codes + first * rows.stride, rows.stride, sums);
+      const std::int32_t* sum = sums;
+      for (Size s = strip; s < strip + width; ++s) {
+        for (Size row = first; row < first + count; ++row, sum += 3 * kLanes) finish(Strip(s), row, sum);
+      }
+    }
   }
-}
-
-/// Calls finish(row, sums[48]) for all rows with the sums of a panel.
-template <int Rows = kTileSize, class Finish>
-HWY_INLINE void for_each_row(const Int8Columns& columns, Size panel, const Int8Rows& rows, Size from,
-                             const Finish& finish) {
-  HWY_ALIGN std::int32_t sums[Rows * kGates];
-  for (; from + Rows <= rows.rows; from += Rows) {
-    start<Rows>(columns.sums + panel * 2 * kGates, sums);
-    add_rows<Rows>(
-        {columns.groups, columns.weight + panel * columns.panel_bytes, rows.codes + from * rows.stride, rows.stride},
-        sums);
-    for (Size row = 0; row < Rows; ++row) finish(from + row, sums + row * kGates);
-  }
-  if constexpr (Rows > 1) for_each_row<Rows / 2>(columns, panel, rows, from, finish);
 }
 
 /// Values in [-127, 127] to bytes, to the nearest even.
@@ -200,51 +201,47 @@ void quantize_state(Size columns, const float* h, const Int8Rows& to) {
   }
 }
 
-HWY_INLINE Vector to_float(const std::int32_t* sums) { return hn::ConvertTo(Floats(), hn::LoadU(Ints(), sums)); }
+/// Stores the first values of a vector, at most `count`.
+HWY_INLINE void store(Vector x, Size count, float* to) {
+  const Floats d;
+  if (count >= Size{kLanes}) return hn::StoreU(x, d, to);
+  HWY_ALIGN float values[kLanes];
+  hn::Store(x, d, values);
+  for (Size j = 0; j < count; ++j) to[j] = values[j];
+}
+
+HWY_INLINE Vector to_float(const std::int32_t* sums) { return hn::ConvertTo(Floats(), hn::Load(Ints(), sums)); }
 
 void project(const Int8Columns& weight, const Int8Rows& input, const float* input_scales, float* projected) {
   const Floats d;
-  for (Size panel = 0; panel < weight.panels; ++panel, projected += input.rows * kGates) {
-    const float* scale = weight.scales + panel * 3 * kGates;
-    for_each_row(weight, panel, input, 0, [&](Size row, const std::int32_t* sums) {
-      const Vector row_scale = hn::Set(d, input_scales[row]);
-      for (Size j = 0; j < kGates; j += kLanes) {
-        const Vector factor = hn::Mul(hn::LoadU(d, scale + j), row_scale);
-        const Vector bias = hn::LoadU(d, scale + kGates + j);
-        hn::StoreU(hn::MulAdd(to_float(sums + j), factor, bias), d, projected + row * kGates + j);
-      }
-    });
-  }
-}
-
-/// The new state of the units of a panel in one row: c in place, h as floats and as bytes.
-HWY_INLINE void finish(const std::int32_t* sums, const float* scale, const float* projected, float* c, float* h,
-                       std::uint8_t* codes) {
-  const Floats d;
-  const auto gate = [&](Size j) {
-    return hn::MulAdd(to_float(sums + j), hn::LoadU(d, scale + j), hn::LoadU(d, projected + j));
-  };
-  for (Size j = 0; j < 16; j += kLanes) {
-    Vector cell = hn::LoadU(d, c + j);
-    const Vector state = activate({gate(j), gate(16 + j), gate(32 + j)}, cell);
-    hn::StoreU(cell, d, c + j);
-    hn::StoreU(state, d, h + j);
-    store_codes(hn::Mul(state, hn::Set(d, 127.0f)), codes + j);
-  }
+  for_each_sum(weight, weight.panels * kUnits, input, [&](Strip strip, Size row, const std::int32_t* sums) HWY_ATTR {
+    const Vector row_scale = hn::Set(d, input_scales[row]);
+    const float* scale = weight.scales + strip.panel * 3 * kGates + strip.unit;
+    float* to = projected + (strip.panel * input.rows + row) * kGates + strip.unit;
+    for (Size gate = 0; gate < 3; ++gate, scale += kUnits, to += kUnits, sums += kLanes) {
+      const Vector factor = hn::Mul(hn::LoadU(d, scale), row_scale);
+      hn::Store(hn::MulAdd(to_float(sums), factor, hn::LoadU(d, scale + kGates)), d, to);
+    }
+  });
 }
 
 void step(const Int8Columns& weight, const Int8Step& step) {
-  for (Size panel = 0; panel < weight.panels; ++panel) {
-    const Size left = step.hidden - panel * 16;
-    for_each_row(weight, panel, step.state, 0, [&](Size row, const std::int32_t* sums) {
-      float* h = step.h + row * step.hidden + panel * 16;
-      HWY_ALIGN float padded[16];
-      finish(sums, weight.scales + panel * 3 * kGates, step.projected + panel * step.projected_stride + row * kGates,
-             step.c + (panel * step.state.rows + row) * 16, left < 16 ? padded : h,
-             step.next + row * step.state.stride + panel * 16);
-      for (Size j = 0; j < left && left < 16; ++j) h[j] = padded[j];
-    });
-  }
+  const Floats d;
+  for_each_sum(weight, step.hidden, step.state, [&](Strip strip, Size row, const std::int32_t* sums) HWY_ATTR {
+    const float* scale = weight.scales + strip.panel * 3 * kGates + strip.unit;
+    const float* projected = step.projected + strip.panel * step.projected_stride + row * kGates + strip.unit;
+    const auto gate = [&](Size g) HWY_ATTR {
+      return hn::MulAdd(to_float(sums + g * Size{kLanes}), hn::LoadU(d, scale + g * kUnits),
+                        hn::Load(d, projected + g * kUnits));
+    };
+    float* c = step.c + (strip.panel * step.state.rows + row) * kUnits + strip.unit;
+    Vector cell = hn::Load(d, c);
+    const Vector state = activate({gate(0), gate(1), gate(2)}, cell);
+    hn::Store(cell, d, c);
+    const Size unit = strip.panel * kUnits + strip.unit;
+    store_codes(hn::Mul(state, hn::Set(d, 127.0f)), step.next + row * step.state.stride + unit);
+    store(state, step.hidden - unit, step.h + row * step.hidden + unit);
+  });
 }
 
 }  // namespace
