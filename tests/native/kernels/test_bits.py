@@ -38,6 +38,7 @@ def drawn(
 def same_for_any_threads(kernels: Kernels, name: str, inputs: Sequence[Array], **attributes: float) -> None:
     for isa, alone in kernels.on_every_set(name, inputs, attributes):
         for threads in (2, 3, 4):
+            kernels.forget_tables()
             together = kernels.run(isa, name, inputs, attributes, threads=threads)
             assert bits(together) == bits(alone), f"{name} on {isa} with {threads} threads"
 

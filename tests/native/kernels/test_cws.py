@@ -88,6 +88,16 @@ def test_many_seeds_in_turn(kernels: Kernels) -> None:
             assert np.array_equal(t, expected[1])
 
 
+def test_a_large_table_of_a_seed(kernels: Kernels) -> None:
+    """Above 32 MB it is laid out for sparse rows."""
+    rng = np.random.default_rng(17)
+    data = np.zeros((3, 8500), np.float32)
+    for row in data:
+        row[rng.integers(0, len(row), 70)] = rng.random(70)
+    expected = oracle.cws(data, oracle.draw(99, 250, 8500))
+    check(kernels, generated(data, 99, 250), expected)
+
+
 def test_seeds_in_several_threads(kernels: Kernels) -> None:
     """Calls of the same and of other seeds at once, as a server makes them, all first uses."""
     data = np.random.default_rng(15).random((3, 300)).astype(np.float32)
