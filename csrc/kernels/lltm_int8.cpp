@@ -117,13 +117,16 @@ class Sequence {
 
   void recur(std::int64_t step, std::int64_t at, std::int64_t steps) {
     float* h = tensors_.output + (step * size_.batch + first_) * size_.hidden;
-    kernels_.step(tensors_.weight.state, {size_.hidden,
-                                          {rows_, stride(), state(step)},
-                                          state(step + 1),
-                                          projected_.get() + at * rows_ * kGates,
-                                          steps * rows_ * kGates,
-                                          cells_.get(),
-                                          h});
+    // Back and forth: what the step before has read last is still in the cache, however large the weight is.
+    simd::Int8Columns weight = tensors_.weight.state;
+    weight.backwards = step % 2 != 0;
+    kernels_.step(weight, {size_.hidden,
+                           {rows_, stride(), state(step)},
+                           state(step + 1),
+                           projected_.get() + at * rows_ * kGates,
+                           steps * rows_ * kGates,
+                           cells_.get(),
+                           h});
     for (std::int64_t row = 0; row < rows_; ++row) {
       bool& lost = lost_[static_cast<std::size_t>(row)];
       lost = lost || std::isnan(input_scales_.get()[at * rows_ + row]);

@@ -52,14 +52,16 @@ struct Tile {
         HWY_UNROLL(8) for (int row = 0; row < Rows; ++row) sums[s][row][gate] = start;
       }
     }
-    for (Size group = 0; group < columns.groups; ++group, codes += 4) {
+    Size group = columns.backwards ? columns.groups - 1 : 0;
+    const Size next = columns.backwards ? -1 : 1;
+    for (Size left = columns.groups; left > 0; --left, group += next) {
       HWY_UNROLL(4) for (int s = 0; s < Strips; ++s) {
         const std::int8_t* weight = weights[s] + group * kGroup;
         const Weight input = weight_at(weight);
         const Weight output = weight_at(weight + 4 * kUnits);
         const Weight candidate = weight_at(weight + 8 * kUnits);
         HWY_UNROLL(8) for (int row = 0; row < Rows; ++row) {
-          const Codes four = codes_at(codes + row * stride);
+          const Codes four = codes_at(codes + row * stride + group * 4);
           sums[s][row][0] = dot(sums[s][row][0], input, four);
           sums[s][row][1] = dot(sums[s][row][1], output, four);
           sums[s][row][2] = dot(sums[s][row][2], candidate, four);
@@ -104,9 +106,10 @@ HWY_INLINE void for_each_sum(const Int8Columns& columns, Size units, const Int8R
     for (Size block = 0; block < blocks; ++block) {
       const Size first = rows.rows * block / blocks;
       const Size count = rows.rows * (block + 1) / blocks - first;
-      tile_of(count, width)(columns, strip, rows.codes + first * rows.stride, rows.stride, sums);
+      const Size at = columns.backwards ? strips - strip - width : strip;
+      tile_of(count, width)(columns, at, rows.codes + first * rows.stride, rows.stride, sums);
       const std::int32_t* sum = sums;
-      for (Size s = strip; s < strip + width; ++s) {
+      for (Size s = at; s < at + width; ++s) {
         for (Size row = first; row < first + count; ++row, sum += 3 * kLanes) finish(Strip(s), row, sum);
       }
     }

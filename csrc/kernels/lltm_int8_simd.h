@@ -22,6 +22,7 @@ struct Int8Columns {
   const std::int8_t* weight;
   const std::int32_t* sums;  // 96 from one panel to the next
   const float* scales;       // 144 from one panel to the next
+  bool backwards = false;    // the order in which the weight is read
 };
 
 /// One step of the recurrence for some rows.
