@@ -46,11 +46,16 @@ def weights(draw: st.DrawFn, features: int) -> Array:
 
 
 def draw_tables(rng: np.random.Generator, hashes: int, features: int, kind: str = "gamma") -> Tables:
-    """Draws tables; `close` ones make heights of nearly equal size, decided by the rounding of each operation."""
+    """Draws tables; `close` and `level` ones make heights that differ by the rounding of the operations alone.
+
+    Those of `level` tables are s for weights of 1, and those of `close` tables -log(weight).
+    """
     shape = (hashes, features)
     log_c, beta = np.log(rng.gamma(2, size=shape)), rng.random(shape)
     r = rng.gamma(2, size=shape)
-    if kind == "close":
+    if kind == "level":
+        log_c = -1 - r * (beta - 1)
+    elif kind == "close":
         r, log_c = 10 ** rng.uniform(-7, -3, shape), np.zeros(shape)
     elif kind == "coarse":
         r, log_c, beta = np.full(shape, 0.5), np.zeros(shape), rng.integers(0, 3, shape) / 2
@@ -61,7 +66,7 @@ def draw_tables(rng: np.random.Generator, hashes: int, features: int, kind: str 
 def cws_calls(draw: st.DrawFn) -> tuple[Array, Tables]:
     """Rows and tables."""
     features, hashes = draw(sizes), draw(sizes)
-    kind = draw(st.sampled_from(("gamma", "close", "coarse")))
+    kind = draw(st.sampled_from(("gamma", "close", "level", "coarse")))
     return draw(weights(features)), draw_tables(draw(generators), hashes, features, kind)
 
 
