@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from deploypipe.ops import lltm_int8, lltm_packed, panels
 
+_jit: Any = torch.jit
+
 
 class _Base(nn.Module):
     """The sizes, which every form has; `_run` calls the op of the form."""
@@ -108,6 +110,8 @@ class _Packed(_Base):
         panels: float32[(H+15)/16,H+I+1,48].
     """
 
+    __jit_unused_properties__ = ("weight", "bias")
+
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
         weight = torch.zeros(3 * hidden_size, hidden_size + input_size)
@@ -159,8 +163,21 @@ class _Quantized(_Base):
         self.panels, self.sums, self.scales = map(nn.Buffer, lltm_int8.quantize(weight, bias))
 
     def _run(self, input: Tensor, h0: Tensor, c0: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if not _jit.is_scripting():
+            _check_sizes(input, h0, self.input_size, self.hidden_size)
         output, h, c = torch.ops.deploypipe.lltm_int8(input, h0, c0, self.panels, self.sums, self.scales)
         return output, h, c
+
+
+def _check_sizes(input: Tensor, h0: Tensor, inputs: int, hidden: int) -> None:
+    """Refuses sizes that the op cannot tell from the right ones, since its panels are filled up."""
+    if torch.compiler.is_compiling() or _jit.is_tracing():
+        return
+    if input.size(-1) != inputs or h0.size(-1) != hidden:
+        raise ValueError(
+            f"lltm_int8: input and state have {input.size(-1)} and {h0.size(-1)} values a row, "
+            f"and must have {inputs} and {hidden}"
+        )
 
 
 def _sizes(weight: Tensor) -> tuple[int, int]:

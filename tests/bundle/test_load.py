@@ -76,8 +76,8 @@ def test_a_portable_artifact_gives_the_same_hashes_without_its_op_library(hashin
     native, inlined = deploypipe.load(hashing_onnx), deploypipe.load(hashing_onnx, native=False)
     for one, other in zip(native(x), inlined(x), strict=True):
         np.testing.assert_array_equal(one, other)
-    assert native.session.op_paths([x], ["deploypipe::cws"]) == {"deploypipe::cws": "native"}
-    assert inlined.session.op_paths([x], ["deploypipe::cws"]) == {"deploypipe::cws": "inlined"}
+    assert native.session.op_paths([x], ["deploypipe::cws_dense"]) == {"deploypipe::cws_dense": "native"}
+    assert inlined.session.op_paths([x], ["deploypipe::cws_dense"]) == {"deploypipe::cws_dense": "inlined"}
 
 
 def test_any_other_artifact_cannot_do_without(hashing_script: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_manifest_says_what_is_in_the_bundle(hashing_onnx: Path) -> None:
     assert [info.describe() for info in manifest.inputs] == ["x float32[batch,6]"]
     assert [info.describe() for info in manifest.outputs] == ["index int64[batch,4]", "t int64[batch,4]"]
     assert manifest.libraries() == (f"lib/{library(hashing_onnx).name}",)
-    assert [(op.name, op.path) for op in manifest.ops] == [("deploypipe::cws", "native")]
+    assert [(op.name, op.path) for op in manifest.ops] == [("deploypipe::cws_dense", "native")]
     assert manifest.finite_inputs
     assert manifest.verdict is not None
     assert manifest.verdict.passed

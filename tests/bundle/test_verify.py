@@ -27,7 +27,7 @@ def test_a_good_bundle_passes_at_two_sizes(request: pytest.FixtureRequest, bundl
     finding = verify(request.getfixturevalue(bundle))
     assert finding.verdict.passed
     assert {check.what.partition("batch=")[2] for check in finding.verdict.checks} == {"1", "5"}
-    assert finding.paths == ({"deploypipe::cws": "native"} if bundle.startswith("hashing") else {})
+    assert finding.paths == ({"deploypipe::cws_dense": "native"} if bundle.startswith("hashing") else {})
 
 
 def test_the_artifact_of_another_model_fails_with_output_metric_and_limit(
@@ -98,7 +98,7 @@ def test_a_library_that_is_there_must_be_what_runs(hashing_onnx: Path) -> None:
     mend(hashing_onnx)
     finding = verify(hashing_onnx)
     assert finding.verdict.passed
-    assert finding.paths == {"deploypipe::cws": "inlined"}
+    assert finding.paths == {"deploypipe::cws_dense": "inlined"}
 
 
 CRASH = """

@@ -37,8 +37,8 @@ def test_an_onnx_file_gives_the_same_answers_in_plain_onnxruntime(tmp_path: Path
 
     assert list(artifact.parent.iterdir()) == [artifact]
     model = onnx.load(artifact)
-    assert [(node.domain, node.op_type) for node in model.graph.node if node.domain] == [("deploypipe", "lltm")]
-    assert [(function.domain, function.name) for function in model.functions] == [("deploypipe", "lltm")]
+    assert [(node.domain, node.op_type) for node in model.graph.node if node.domain] == [("deploypipe", "lltm_packed")]
+    assert [(function.domain, function.name) for function in model.functions] == [("deploypipe", "lltm_packed")]
     assert [dim.dim_param for dim in model.graph.input[0].type.tensor_type.shape.dim] == ["time", "batch", ""]
 
     session = onnxruntime.InferenceSession(artifact, providers=["CPUExecutionProvider"])
