@@ -56,9 +56,9 @@ def decode(codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _power_of_two(exponent: Tensor) -> Tensor:
     """Returns 2^exponent for whole numbers 0 to 15, bit by bit: `pow` is not exact in every runtime."""
-    power = torch.ones_like(exponent)
+    factors = []
     for bit in (8, 4, 2, 1):
         has = torch.floor(exponent / bit)
         exponent = exponent - has * bit
-        power = power * (1 + has * (2.0**bit - 1))
-    return power
+        factors.append(1 + has * (2.0**bit - 1))
+    return factors[0] * factors[1] * factors[2] * factors[3]

@@ -71,7 +71,7 @@ def lower(program: Program, decomposed: bool, artifact: Path) -> Lowered:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    exported = program.decomposed() if decomposed else program.exported()
+    exported = _folded(program.decomposed()) if decomposed else program.exported()
     try:
         edge = to_edge_transform_and_lower(_mended(exported), partitioner=[XnnpackPartitioner()])
         compiled = edge.to_executorch()
@@ -113,6 +113,31 @@ def _runtime() -> Any:
     """Imports the runtime alone; `executorch.runtime` would pull in the whole compiler."""
     import_module("torch")  # its libraries must be in the process first
     return import_module("executorch.extension.pybindings._portable_lib")
+
+
+def _folded(exported: Any) -> Any:
+    """Computes what depends on constants alone, such as the unpacking of a table, once and not in every call.
+
+    Left to XNNPACK beside work on a batch, such a part gives wrong numbers once the batch grows.
+    """
+    import torch
+    from executorch.exir.passes.constant_prop_pass import constant_prop_pass
+
+    clone, layout = torch.ops.aten.clone.default, {"memory_format": torch.contiguous_format}
+    nodes = [node for node in exported.graph.nodes if node.target is clone and node.kwargs == layout]
+    for node in nodes:  # the pass takes a memory format for something that varies
+        node.target, node.kwargs = _contiguous, {}
+    # A tensor that is filled with one value is smaller as an instruction.
+    constant_prop_pass(exported, custom_skip_targets={torch.ops.aten.full.default})
+    for node in exported.graph.nodes:
+        if node.target is _contiguous:
+            node.target, node.kwargs = clone, layout
+    exported.graph_module.recompile()
+    return exported
+
+
+def _contiguous(tensor: Any) -> Any:
+    return tensor.contiguous()
 
 
 def _mended(exported: Any) -> Any:

@@ -63,7 +63,9 @@ def test_hashes_are_bit_for_bit_equal_across_kernels_and_nearly_so_elsewhere(nam
 
     shares = {}
     for form in FORMS:
-        outputs = lower(model_of(PROJECT, spec, sample), form, tmp_path / str(form)).run([sample.inputs[0].numpy()])
+        session = lower(model_of(PROJECT, spec, sample), form, tmp_path / str(form))
+        session.run([sample.inputs[0][:1].numpy()])  # the batch grows, for which some runtimes plan anew
+        outputs = session.run([sample.inputs[0].numpy()])
         shares[str(form)] = float(np.mean((outputs[0] == expected[0]) & (outputs[1] == expected[1])))
 
     exact = {str(form) for form in FORMS if form.native}

@@ -77,6 +77,13 @@ def test_the_mlp_head_of_gcwsnet_learns() -> None:
     assert all(p.grad is not None for p in module.parameters())
 
 
+@pytest.mark.parametrize("storage", ["float32", "uint8", "generated"])
+def test_gcwsnet_has_the_storage_that_it_is_given(storage: str) -> None:
+    module = GCWSNet(16, num_hashes=8, storage=storage)
+    assert module.cws.storage == storage
+    assert module(torch.rand(2, 1, 4, 4)).shape == (2, 10)
+
+
 @pytest.mark.parametrize(("pixels", "bits"), [(64, 6), (100, 7), (784, 8)])
 def test_gcwsnet_keeps_up_to_eight_bits(pixels: int, bits: int) -> None:
     assert GCWSNet(pixels, num_hashes=2).sum.index_codes == 2**bits

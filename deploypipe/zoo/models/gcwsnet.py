@@ -56,6 +56,7 @@ class GCWSNet(nn.Module):
         t_bits: Low bits of t that are kept.
         hidden: Width of the hidden layer; 0 makes the head linear.
         seed: Of the hash parameters.
+        storage: Of the hash parameters; see `CWS`.
     """
 
     def __init__(
@@ -68,10 +69,11 @@ class GCWSNet(nn.Module):
         t_bits: int = 0,
         hidden: int = 0,
         seed: int = 0,
+        storage: str = "float32",
     ) -> None:
         super().__init__()
         bits = min(8, math.ceil(math.log2(in_features))) if bits is None else bits
-        self.cws = CWS(in_features, num_hashes, seed=seed)
+        self.cws = CWS(in_features, num_hashes, seed, storage)
         self.sum = HashSum(num_hashes, bits, t_bits, hidden or classes)
         self.head = nn.Sequential(nn.ReLU(), nn.Linear(hidden, classes)) if hidden else nn.Identity()
 
