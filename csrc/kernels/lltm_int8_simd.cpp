@@ -94,11 +94,11 @@ Run tile_of(Size rows, Size strips) {
   return Tile<Rows, 1>::run;
 }
 
-/// Calls finish(strip, row, sums[3, kLanes]) for all rows and the strips of so many units.
+/// Calls finish(strip, row, sums[3, kLanes]) for all strips and rows.
 template <class Finish>
-HWY_INLINE void for_each_sum(const Int8Columns& columns, Size units, const Int8Rows& rows, const Finish& finish) {
+HWY_INLINE void for_each_sum(const Int8Columns& columns, const Int8Rows& rows, const Finish& finish) {
   HWY_ALIGN std::int32_t sums[kTileSize * 3 * kLanes];
-  const Size strips = (units + Size{kLanes} - 1) / Size{kLanes};
+  const Size strips = (columns.units + Size{kLanes} - 1) / Size{kLanes};
   const Size blocks = (rows.rows + kTileSize - 1) / kTileSize;
   const Size most = blocks == 1 ? strips_of(static_cast<int>(rows.rows)) : 1;
   for (Size strip = 0, width = most; strip < strips; strip += width) {
@@ -139,9 +139,10 @@ HWY_INLINE void for_each_vector(Size columns, const F& f) {
 
 /// A row that is shorter than a vector, followed by zeros.
 struct ShortRow {
-  HWY_ALIGN float values[kLanes];
+  HWY_ALIGN float values[kLanes] = {};
+
   ShortRow(Size columns, const float* x) {
-    for (Size j = 0; j < Size{kLanes}; ++j) values[j] = j < columns ? x[j] : 0.0f;
+    for (Size j = 0; j < columns; ++j) values[j] = x[j];
   }
 };
 
@@ -217,7 +218,7 @@ HWY_INLINE Vector to_float(const std::int32_t* sums) { return hn::ConvertTo(Floa
 
 void project(const Int8Columns& weight, const Int8Rows& input, const float* input_scales, float* projected) {
   const Floats d;
-  for_each_sum(weight, weight.panels * kUnits, input, [&](Strip strip, Size row, const std::int32_t* sums) HWY_ATTR {
+  for_each_sum(weight, input, [&](Strip strip, Size row, const std::int32_t* sums) {
     const Vector row_scale = hn::Set(d, input_scales[row]);
     const float* scale = weight.scales + strip.panel * 3 * kGates + strip.unit;
     float* to = projected + (strip.panel * input.rows + row) * kGates + strip.unit;
@@ -230,10 +231,10 @@ void project(const Int8Columns& weight, const Int8Rows& input, const float* inpu
 
 void step(const Int8Columns& weight, const Int8Step& step) {
   const Floats d;
-  for_each_sum(weight, step.hidden, step.state, [&](Strip strip, Size row, const std::int32_t* sums) HWY_ATTR {
+  for_each_sum(weight, step.state, [&](Strip strip, Size row, const std::int32_t* sums) {
     const float* scale = weight.scales + strip.panel * 3 * kGates + strip.unit;
     const float* projected = step.projected + strip.panel * step.projected_stride + row * kGates + strip.unit;
-    const auto gate = [&](Size g) HWY_ATTR {
+    const auto gate = [&](Size g) {
       return hn::MulAdd(to_float(sums + g * Size{kLanes}), hn::LoadU(d, scale + g * kUnits),
                         hn::Load(d, projected + g * kUnits));
     };
@@ -243,7 +244,7 @@ void step(const Int8Columns& weight, const Int8Step& step) {
     hn::Store(cell, d, c);
     const Size unit = strip.panel * kUnits + strip.unit;
     store_codes(hn::Mul(state, hn::Set(d, 127.0f)), step.next + row * step.state.stride + unit);
-    store(state, step.hidden - unit, step.h + row * step.hidden + unit);
+    store(state, weight.units - unit, step.h + row * weight.units + unit);
   });
 }
 

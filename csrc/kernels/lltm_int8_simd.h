@@ -17,7 +17,7 @@ struct Int8Rows {
 /// The columns of the state or of the input in the weight: pointers to what the first panel has of them.
 struct Int8Columns {
   std::int64_t groups;       // of 4 columns
-  std::int64_t panels;       // of 16 units
+  std::int64_t units;        // without padding
   std::int64_t panel_bytes;  // from one panel to the next in `weight`
   const std::int8_t* weight;
   const std::int32_t* sums;  // 96 from one panel to the next
@@ -27,7 +27,6 @@ struct Int8Columns {
 
 /// One step of the recurrence for some rows.
 struct Int8Step {
-  std::int64_t hidden;
   Int8Rows state;                 // h of the step before
   std::uint8_t* next;             // h of this step, as `state`
   const float* projected;         // [row, 48] of the first panel
