@@ -16,7 +16,7 @@ constexpr Size kGroup = 192;  // bytes of 4 columns of a panel
 // the most of rows * strips.
 #if HWY_TARGET == HWY_AVX3
 constexpr int kTileSize = 8;
-#elif HWY_TARGET == HWY_NEON
+#elif HWY_TARGET == HWY_NEON && defined(__ARM_FEATURE_DOTPROD)
 constexpr int kTileSize = 6;
 #else
 constexpr int kTileSize = 4;
