@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from deploypipe.capture import Program, capture, resolve
+from deploypipe.ops import CWS
 from deploypipe.runtimes import executorch
 from deploypipe.spec import ModelSpec
 
@@ -47,3 +48,19 @@ def test_a_program_reports_its_delegates_and_its_memory(program: Program, tmp_pa
     notes = executorch.lower(program, False, tmp_path / "model.pte").notes
     assert int(notes["planned_bytes"]) > 0
     assert notes["delegates"].isdigit()
+
+
+@pytest.mark.parametrize("storage", ["uint8", "generated"])
+def test_a_decomposed_table_is_unpacked_ahead_and_the_batch_may_grow(storage: str, tmp_path: Path) -> None:
+    """XNNPACK gave wrong numbers, or ended the process, when it unpacked a table beside work on a batch."""
+    layer = CWS(7, 32, storage=storage)
+    spec = resolve(ModelSpec("hashes", layer, (torch.rand(2, 7),)))
+    capture(spec, 64, tmp_path)
+    executorch.lower(Program.load(spec, tmp_path), True, tmp_path / "model.pte")
+    session = executorch.load(tmp_path / "model.pte", [])
+    for batch in (1, 2, 5, 64):
+        data = torch.rand(batch, 7)
+        for output, expected in zip(session.run([data.numpy()]), layer(data), strict=True):
+            np.testing.assert_array_equal(output, expected.numpy())
+    for op in (b"aten::bitwise_xor", b"aten::permute", b"aten::pow"):
+        assert op not in session.content
