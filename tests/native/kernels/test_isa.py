@@ -12,7 +12,7 @@ import pytest
 
 from deploypipe import native
 
-from . import million
+from . import million, oracle, strategies
 from .calls import RECURRENT
 from .harness import Emulated, Kernels
 from .test_lltm import LIMIT, far
@@ -76,3 +76,14 @@ def test_older_processors(kernels: Kernels, tmp_path: Path, cpu: str) -> None:
         assert far(old.run(None, name, inputs, {}, expected), expected) < LIMIT, name
     for isa in set(kernels.isas) - set(PROCESSORS[cpu]):
         assert "does not have that set" in old.call("cws", "in", "out", isa).stderr
+
+
+def test_a_set_of_newer_processors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A known name is not enough: without the fallback the first op would end the process."""
+    monkeypatch.setenv("DEPLOYPIPE_ISA", "avx2")
+    old = Emulated(native.program(platform="linux-x86_64"), tmp_path, "Westmere", "x86_64")
+    data, made = np.ones((2, 9), np.float32), strategies.draw_tables(np.random.default_rng(41), 20, 9)
+    expected = oracle.cws(data, made)
+    got = old.run(None, "cws_dense", [data, oracle.dense_table(made)], {"hashes": 20}, expected)
+    assert all(np.array_equal(a, b) for a, b in zip(got, expected, strict=True))
+    assert "DEPLOYPIPE_ISA=avx2 is not an instruction set of this processor; using sse4" in old.call().stderr
