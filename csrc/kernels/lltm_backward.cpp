@@ -1,100 +1,107 @@
 #include <algorithm>
 
-#include "kernels/activation.h"
-#include "kernels/clones.h"
 #include "kernels/lltm.h"
-#include "kernels/lltm_steps.h"
+#include "kernels/lltm_sequence.h"
+#include "kernels/lltm_simd.h"
+#include "kernels/matrix.h"
 
 namespace op {
 namespace {
 
-using lltm::Scratch;
+using lltm::grain;
 using lltm::Sizes;
-using matrix::multiply_add;
 using matrix::Panels;
 
-/// What the forward pass saved, and the gates that end as the gradients of their sums.
-struct Trace {
-  const float* output;
-  const float* cells;
-  Scratch gates;
-};
-
-/// Turns the activated gates of one row into the gradients of their sums, and the gradient of the new cell state
-/// into that of the old one.
-OP_CLONES void differentiate(std::int64_t hidden, const float* d_output, const float* d_h, const float* c, float* gates,
-                             float* d_c) {
-  float* input = gates;
-  float* output = gates + hidden;
-  float* candidate = gates + 2 * hidden;
-#pragma GCC ivdep
-  for (std::int64_t j = 0; j < hidden; ++j) {
-    const float i = input[j];
-    const float o = output[j];
-    const float g = candidate[j];
-    const float tanh_c = fast_tanh(c[j]);
-    const float dh = d_output[j] + d_h[j];
-    const float dc = d_c[j] + dh * o * (1.0f - tanh_c * tanh_c);
-    const float slope = g > 0.0f ? 1.0f : g + 1.0f;  // of elu, by its value
-    input[j] = dc * g * i * (1.0f - i);
-    output[j] = dh * tanh_c * o * (1.0f - o);
-    candidate[j] = dc * i * slope;
-    d_c[j] = dc;
+/// Columns of the weight as a right factor, one row for each gate.
+Panels columns_of(const Sizes& size, const float* weight, std::int64_t first, std::int64_t count) {
+  Panels panels(3 * size.hidden, count);
+  for (std::int64_t k = 0; k < 3 * size.hidden; ++k) {
+    panels.set_row(k, weight + k * (size.hidden + size.inputs) + first);
   }
+  return panels;
 }
 
-/// Goes back through the steps; the gates of the trace end as the gradients of their sums.
-void go_back(const Sizes& size, const Trace& trace, const float* weight, const float* grad_output, float* d_h,
-             float* d_c, const Parallel& parallel) {
-  const Panels state(size.gates, size.hidden, {weight, size.columns});
-  parallel(size.batch, size.grain, [&](std::int64_t first, std::int64_t last) {
+/// Goes back through the steps: d_gates become the gradients of the sums, d_h and d_c those of the first state.
+void go_back(const Sizes& size, const float* weight, simd::LltmSlope all, const Parallel& parallel) {
+  const std::int64_t gates = 3 * size.hidden;
+  const std::int64_t states = size.batch * size.hidden;
+  const Panels state = columns_of(size, weight, 0, size.hidden);
+  parallel(size.batch, grain(size.steps * gates * size.hidden), [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t step = size.steps - 1; step >= 0; --step) {
-      for (std::int64_t row = first; row < last; ++row) {
-        const std::int64_t at = (step * size.batch + row) * size.hidden;
-        differentiate(size.hidden, grad_output + at, d_h + row * size.hidden, trace.cells + at,
-                      trace.gates.get() + 3 * at, d_c + row * size.hidden);
-      }
-      std::fill(d_h + first * size.hidden, d_h + last * size.hidden, 0.0f);
-      multiply_add(last - first, {trace.gates.get() + (step * size.batch + first) * size.gates, size.gates}, state,
-                   d_h + first * size.hidden, size.hidden);
+      const std::int64_t at = first * size.hidden;
+      const std::int64_t now = step * states + at;
+      float* d_gates = all.d_gates + 3 * now;
+      simd::kernels<simd::LltmKernels>().differentiate({last - first, size.hidden, all.d_output + now, all.cells + now,
+                                                        all.gates + 3 * now, all.d_h + at, all.d_c + at, d_gates});
+      state.multiply(last - first, gates, d_gates, gates, 1, nullptr, all.d_h + at, size.hidden);
     }
   });
 }
 
-void input_gradient(const Sizes& size, const float* d_gates, const float* weight, float* d_input,
+void input_gradient(const Sizes& size, const float* weight, const float* d_gates, float* d_input,
                     const Parallel& parallel) {
-  const Panels factor(size.gates, size.inputs, {weight + size.hidden, size.columns});
-  parallel(size.steps * size.batch, size.grain, [&](std::int64_t from, std::int64_t to) {
-    std::fill(d_input + from * size.inputs, d_input + to * size.inputs, 0.0f);
-    multiply_add(to - from, {d_gates + from * size.gates, size.gates}, factor, d_input + from * size.inputs,
-                 size.inputs);
+  const std::int64_t gates = 3 * size.hidden;
+  const Panels input = columns_of(size, weight, size.hidden, size.inputs);
+  parallel(size.steps * size.batch, grain(gates * size.inputs), [&](std::int64_t first, std::int64_t last) {
+    input.multiply(last - first, gates, d_gates + first * gates, gates, 1, nullptr, d_input + first * size.inputs,
+                   size.inputs);
   });
 }
 
-/// d_weight = d_gates^T * [h before each step, input], one product for each of h0, the other states and the input.
-void weight_gradient(const Sizes& size, const Trace& trace, const float* input, const float* h0, float* d_weight,
-                     const Parallel& parallel) {
-  const std::int64_t rows = size.steps * size.batch;
-  const std::int64_t first = std::min(rows, size.batch);
-  const Panels start(first, size.hidden, {h0, size.hidden});
-  const Panels states(rows - first, size.hidden, {trace.output, size.hidden});
-  const Panels inputs(rows, size.inputs, {input, size.inputs});
-  parallel(size.gates, std::max<std::int64_t>(4, size.grain), [&](std::int64_t from, std::int64_t to) {
-    const float* d_gates = trace.gates.get() + from;
-    float* out = d_weight + from * size.columns;
-    std::fill(out, d_weight + to * size.columns, 0.0f);
-    multiply_add(to - from, {d_gates, 1, size.gates}, start, out, size.columns);
-    multiply_add(to - from, {d_gates + first * size.gates, 1, size.gates}, states, out, size.columns);
-    multiply_add(to - from, {d_gates, 1, size.gates}, inputs, out + size.hidden, size.columns);
-  });
-}
+/// d_weight = d_gates^T * [h before each step, x], over blocks of rows of both, and d_bias, the sums of d_gates.
+class WeightGradient {
+ public:
+  WeightGradient(const Sizes& size, const float* input, const float* h0, const float* output, const float* d_gates)
+      : size_(size), input_(input), h0_(h0), output_(output), d_gates_(d_gates) {}
 
-void bias_gradient(const Sizes& size, const float* d_gates, float* d_bias) {
-  std::fill_n(d_bias, size.gates, 0.0f);
-  for (std::int64_t row = 0; row < size.steps * size.batch; ++row) {
-    for (std::int64_t j = 0; j < size.gates; ++j) d_bias[j] += d_gates[row * size.gates + j];
+  void run(float* d_weight, float* d_bias, const Parallel& parallel) const {
+    const std::int64_t rows = size_.steps * size_.batch;
+    const std::int64_t gates = 3 * size_.hidden;
+    const Panels states(std::min(rows, kBlock), size_.hidden);
+    const Panels inputs(std::min(rows, kBlock), size_.inputs);
+    parallel(gates, grain(8 * rows), [&](std::int64_t from, std::int64_t to) {
+      matrix::sum_rows(rows, to - from, d_gates_ + from, gates, d_bias + from);
+    });
+    if (rows == 0) std::fill_n(d_weight, gates * (size_.hidden + size_.inputs), 0.0f);
+    for (std::int64_t first = 0; first < rows; first += kBlock) {
+      const std::int64_t count = std::min(kBlock, rows - first);
+      pack(first, count, states, inputs);
+      add(first, count, states, inputs, d_weight, parallel);
+    }
   }
-}
+
+ private:
+  static constexpr std::int64_t kBlock = 512;
+
+  void pack(std::int64_t first, std::int64_t count, const Panels& states, const Panels& inputs) const {
+    for (std::int64_t k = 0; k < count; ++k) {
+      const std::int64_t row = first + k;
+      const bool start = row < size_.batch;
+      states.set_row(k, start ? h0_ + row * size_.hidden : output_ + (row - size_.batch) * size_.hidden);
+      inputs.set_row(k, input_ + row * size_.inputs);
+    }
+  }
+
+  void add(std::int64_t first, std::int64_t count, const Panels& states, const Panels& inputs, float* d_weight,
+           const Parallel& parallel) const {
+    const std::int64_t gates = 3 * size_.hidden;
+    const std::int64_t columns = size_.hidden + size_.inputs;
+    parallel(gates, grain(count * columns), [&](std::int64_t from, std::int64_t to) {
+      const float* a = d_gates_ + first * gates + from;
+      float* c = d_weight + from * columns;
+      const float* start = first == 0 ? nullptr : c;
+      states.multiply(to - from, count, a, 1, gates, start, c, columns);
+      inputs.multiply(to - from, count, a, 1, gates, start == nullptr ? nullptr : start + size_.hidden,
+                      c + size_.hidden, columns);
+    });
+  }
+
+  const Sizes& size_;
+  const float* input_;
+  const float* h0_;
+  const float* output_;
+  const float* d_gates_;
+};
 
 }  // namespace
 
@@ -103,15 +110,15 @@ void LltmBackward::compute(View<const float> grad_output, View<const float> grad
                            View<const float> output, View<const float> gates, View<const float> cells,
                            View<float> d_input, View<float> d_h0, View<float> d_c0, View<float> d_weight,
                            View<float> d_bias, const Parallel& parallel) {
-  const Sizes size{input.shape[0], input.shape[1], input.shape[2], h0.shape[1]};
-  const Trace trace{output.data, cells.data, Scratch(gates.size())};
-  std::copy(gates.begin(), gates.end(), trace.gates.get());
+  const Sizes size(input, h0);
+  const Scratch d_gates(gates.size());
   std::copy(grad_h.begin(), grad_h.end(), d_h0.data);
   std::copy(grad_c.begin(), grad_c.end(), d_c0.data);
-  go_back(size, trace, weight.data, grad_output.data, d_h0.data, d_c0.data, parallel);
-  input_gradient(size, trace.gates.get(), weight.data, d_input.data, parallel);
-  weight_gradient(size, trace, input.data, h0.data, d_weight.data, parallel);
-  bias_gradient(size, trace.gates.get(), d_bias.data);
+  go_back(size, weight.data,
+          {size.batch, size.hidden, grad_output.data, cells.data, gates.data, d_h0.data, d_c0.data, d_gates.get()},
+          parallel);
+  input_gradient(size, weight.data, d_gates.get(), d_input.data, parallel);
+  WeightGradient(size, input.data, h0.data, output.data, d_gates.get()).run(d_weight.data, d_bias.data, parallel);
 }
 
 }  // namespace op

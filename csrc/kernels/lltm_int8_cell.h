@@ -7,7 +7,6 @@
 namespace op::simd {
 namespace {
 
-constexpr float kLog2e = 1.44269504f;
 constexpr float kRounder = 12582912.0f;  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
 
 /// 2^x for |x| <= 0.5 within 1.6e-7, and exactly 1 for 0.

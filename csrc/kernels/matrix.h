@@ -1,37 +1,33 @@
-// Products of row-major float matrices. The right factor is packed into panels of 16 columns first, so that the
-// inner loop reads memory in order; no sum is reordered, and any remainder of columns is padding.
+// Products of row-major float matrices. The right factor is packed into panels first, so that the inner loop reads
+// memory in order.
 #pragma once
 
 #include <cstdint>
-#include <memory>
+
+#include "kernels/matrix_simd.h"
+#include "kernels/scratch.h"
 
 namespace op::matrix {
 
-/// A matrix whose element (i, j) is data[i * row + j * column].
-struct Strided {
-  const float* data = nullptr;
-  std::int64_t row = 0;
-  std::int64_t column = 1;
-};
-
-/// A matrix in panels: [columns / 16][depth][16].
+/// A matrix in panels of 48 columns, [columns / 48][depth][48]; the last one may be 32 or 16 wide.
 class Panels {
  public:
-  static constexpr std::int64_t kWidth = 16;
+  Panels(std::int64_t depth, std::int64_t columns);
 
-  Panels(std::int64_t depth, std::int64_t columns, Strided from);
-
-  std::int64_t depth() const { return depth_; }
   std::int64_t columns() const { return columns_; }
-  const float* panel(std::int64_t index) const { return data_.get() + index * depth_ * kWidth; }
+  void set_row(std::int64_t k, const float* from) const;
+
+  /// c[rows, columns] = start + a * b over the first `depth` rows of b; `start` is nullptr for zeros, or c.
+  void multiply(std::int64_t rows, std::int64_t depth, const float* a, std::int64_t a_row, std::int64_t a_column,
+                const float* start, float* c, std::int64_t c_row) const;
 
  private:
   std::int64_t depth_;
   std::int64_t columns_;
-  std::unique_ptr<float[]> data_;
+  Scratch data_;
 };
 
-/// c[m, n] += a[m, k] * b[k, n]; the rows of c are contiguous and c_row apart.
-void multiply_add(std::int64_t rows, Strided a, const Panels& b, float* c, std::int64_t c_row);
+/// c[j] = the sum of column j of a[rows, columns].
+void sum_rows(std::int64_t rows, std::int64_t columns, const float* a, std::int64_t a_row, float* c);
 
 }  // namespace op::matrix
