@@ -40,7 +40,9 @@ def test_shapes(kernels: Kernels, rng: np.random.Generator, shape: Shape, shift:
     check(kernels, strategies.lltm_call(rng, shape), shift)
 
 
-@pytest.mark.parametrize("shape", [(3, 1, 128, 128), (2, 32, 28, 128), (2, 6, 200, 257), (1, 70, 1, 1), (70, 2, 5, 9)])
+@pytest.mark.parametrize(
+    "shape", [(3, 1, 128, 128), (2, 32, 28, 128), (2, 6, 200, 257), (1, 70, 1, 1), (70, 9, 5, 9), (70, 2, 5, 33)]
+)
 def test_larger_shapes(kernels: Kernels, shape: Shape) -> None:
     check(kernels, strategies.lltm_call(np.random.default_rng(3), shape))
 
