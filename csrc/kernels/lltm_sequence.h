@@ -24,13 +24,13 @@ struct Sizes {
 };
 
 struct Sequence {
-  const float* input;
-  const float* h0;
-  const float* c0;
-  const float* weight;  // panels
-  float* output;
-  float* h;
-  float* c;
+  const float* input = nullptr;
+  const float* h0 = nullptr;
+  const float* c0 = nullptr;
+  const float* weight = nullptr;  // panels
+  float* output = nullptr;
+  float* h = nullptr;
+  float* c = nullptr;
   float* gates = nullptr;  // for training: [T,B,3H] and [T,B,H]
   float* cells = nullptr;
 };
