@@ -71,7 +71,8 @@ class WeightGradient {
   }
 
  private:
-  static constexpr std::int64_t kBlock = 512;
+  static constexpr std::int64_t kBlock = 256;  // rows, so that a strip of gates stays in the nearest cache
+  static constexpr std::int64_t kStrip = 16;
 
   void pack(std::int64_t first, std::int64_t count, const Panels& states, const Panels& inputs) const {
     for (std::int64_t k = 0; k < count; ++k) {
@@ -86,13 +87,20 @@ class WeightGradient {
            const Parallel& parallel) const {
     const std::int64_t gates = 3 * size_.hidden;
     const std::int64_t columns = size_.hidden + size_.inputs;
-    parallel(gates, grain(count * columns), [&](std::int64_t from, std::int64_t to) {
-      const float* a = d_gates_ + first * gates + from;
-      float* c = d_weight + from * columns;
-      const float* start = first == 0 ? nullptr : c;
-      states.multiply(to - from, count, a, 1, gates, start, c, columns);
-      inputs.multiply(to - from, count, a, 1, gates, start == nullptr ? nullptr : start + size_.hidden,
-                      c + size_.hidden, columns);
+    const std::int64_t strips = (gates + kStrip - 1) / kStrip;
+    parallel(strips, grain(kStrip * count * columns), [&](std::int64_t from, std::int64_t to) {
+      const Scratch strip(kBlock * kStrip);
+      for (std::int64_t gate = from * kStrip; gate < std::min(gates, to * kStrip); gate += kStrip) {
+        const std::int64_t width = std::min(kStrip, gates - gate);
+        for (std::int64_t k = 0; k < count; ++k) {
+          std::copy_n(d_gates_ + (first + k) * gates + gate, width, strip.get() + k * kStrip);
+        }
+        float* c = d_weight + gate * columns;
+        const bool fresh = first == 0;
+        states.multiply(width, count, strip.get(), 1, kStrip, fresh ? nullptr : c, c, columns);
+        c += size_.hidden;
+        inputs.multiply(width, count, strip.get(), 1, kStrip, fresh ? nullptr : c, c, columns);
+      }
     });
   }
 

@@ -91,6 +91,17 @@ class Rows {
   float* sums_;
 };
 
+/// Rows of the weight become columns of a panel, of which units that do not exist are zero.
+void transpose(std::int64_t units, std::int64_t columns, const float* rows, float* panel) {
+  for (std::int64_t k = 0; k < columns; ++k, panel += kWidth) {
+    if (units == kUnits) {
+      for (std::int64_t j = 0; j < kUnits; ++j) panel[j] = rows[j * columns + k];
+    } else {
+      for (std::int64_t j = 0; j < kUnits; ++j) panel[j] = j < units ? rows[j * columns + k] : 0.0f;
+    }
+  }
+}
+
 }  // namespace
 
 std::int64_t grain(std::int64_t multiply_adds) {
@@ -101,15 +112,14 @@ std::int64_t grain(std::int64_t multiply_adds) {
 Scratch pack(const Sizes& size, const float* weight, const float* bias, const Parallel& parallel) {
   const std::int64_t columns = size.hidden + size.inputs;
   Scratch packed(size.panels * size.panel);
-  parallel(size.panels, grain(8 * size.panel), [&](std::int64_t from, std::int64_t to) {
-    std::fill(packed.get() + from * size.panel, packed.get() + to * size.panel, 0.0f);
-    for (std::int64_t i = from * kWidth; i < to * kWidth; ++i) {
-      const std::int64_t unit = i / kWidth * kUnits + i % kUnits;
-      if (unit >= size.hidden) continue;
-      const std::int64_t row = i % kWidth / kUnits * size.hidden + unit;
-      float* column = packed.get() + i / kWidth * size.panel + i % kWidth;
-      for (std::int64_t k = 0; k < columns; ++k) column[k * kWidth] = weight[row * columns + k];
-      column[columns * kWidth] = bias[row];
+  parallel(3 * size.panels, grain(4 * size.panel), [&](std::int64_t from, std::int64_t to) {
+    for (std::int64_t i = from; i < to; ++i) {
+      const std::int64_t unit = i / 3 * kUnits;
+      const std::int64_t row = i % 3 * size.hidden + unit;
+      const std::int64_t units = std::min(kUnits, size.hidden - unit);
+      float* panel = packed.get() + i / 3 * size.panel + i % 3 * kUnits;
+      transpose(units, columns, weight + row * columns, panel);
+      transpose(units, 1, bias + row, panel + columns * kWidth);
     }
   });
   return packed;

@@ -8,6 +8,9 @@ namespace {
 constexpr auto kUnits = static_cast<std::int64_t>(kLanes);  // of a strip
 constexpr std::int64_t kGroup = 4;                          // strips that rows pass together
 
+constexpr auto kTileUnits = static_cast<std::int64_t>(kTile);
+constexpr std::int64_t kNear = 250'000 * kTileUnits;  // 1 MB of weights, as hidden units times floats of a panel
+
 /// Turns the sums of one row and strip into gates, and makes the new state.
 HWY_INLINE void finish(const LltmStep& s, std::int64_t row, std::int64_t unit, const float* sums) {
   const Floats d;
@@ -26,8 +29,9 @@ HWY_INLINE void finish(const LltmStep& s, std::int64_t row, std::int64_t unit, c
   store(candidate, gates + 2 * s.hidden, count);
 }
 
-template <int kRows, int kStrips>
-HWY_NOINLINE void tile(const LltmStep& s, std::int64_t row, std::int64_t strip) {
+/// Some rows and strips; with kAhead, a part of the next panel is fetched meanwhile.
+template <int kRows, int kStrips, bool kAhead = false>
+HWY_NOINLINE void tile(const LltmStep& s, std::int64_t row, std::int64_t strip, const float* ahead = nullptr) {
   Sums<kRows, kStrips, 3> sums;
   const float* start = s.start + strip_offset(strip, s.start_panel) + row * s.start_row;
 #pragma GCC unroll 8
@@ -42,7 +46,7 @@ HWY_NOINLINE void tile(const LltmStep& s, std::int64_t row, std::int64_t strip) 
   }
   const float* weight = s.weight + strip_offset(strip, s.panel);
   accumulate(sums, s.inputs, {s.x + row * s.inputs, s.inputs, 1}, weight + s.hidden * 3 * kTile, s.panel);
-  accumulate(sums, s.hidden, {s.h_old + row * s.hidden, s.hidden, 1}, weight, s.panel);
+  accumulate<kAhead>(sums, s.hidden, {s.h_old + row * s.hidden, s.hidden, 1}, weight, s.panel, ahead);
   HWY_ALIGN float ready[kRows][kStrips][3 * kLanes];
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) {
@@ -70,12 +74,27 @@ HWY_INLINE void rest(const LltmStep& s, std::int64_t row, std::int64_t strip, st
   for (; i < strips; ++i) tile<kRows, 1>(s, row, strip + i);
 }
 
+/// Whole tiles of rows through a strip. Weights that do not fit the second cache are fetched one panel ahead, over the
+/// three tiles after the first, which still waits for lines of its own.
+void pass(const LltmStep& s, std::int64_t rows, std::int64_t strip) {
+  constexpr auto kCount = static_cast<std::int64_t>(kParts);
+  const std::int64_t next = strip / kCount + (s.down ? -1 : 1);
+  const bool begins = strip % kCount == (s.down ? kCount - 1 : 0);
+  const bool far = s.hidden * s.panel > kNear && begins && next >= 0 && next * kTileUnits < s.hidden;
+  for (std::int64_t row = 0; row < rows; row += kTileRows) {
+    const std::int64_t part = row / kTileRows - 1;
+    if (far && part >= 0 && part < 3) {
+      tile<kTileRows, 1, true>(s, row, strip, s.weight + next * s.panel + part * s.hidden * kLine);
+    } else {
+      tile<kTileRows, 1>(s, row, strip);
+    }
+  }
+}
+
 /// All rows through a few strips, whose weights stay near meanwhile.
 void group(const LltmStep& s, std::int64_t strip, std::int64_t strips) {
   const std::int64_t whole = s.rows / kTileRows * kTileRows;
-  for (std::int64_t i = strip; i < strip + strips; ++i) {
-    for (std::int64_t row = 0; row < whole; row += kTileRows) tile<kTileRows, 1>(s, row, i);
-  }
+  for (std::int64_t i = 0; i < strips; ++i) pass(s, whole, strip + (s.down ? strips - 1 - i : i));
   if (whole < s.rows) rest<kTileRows - 1>(s, whole, strip, strips);
 }
 

@@ -14,6 +14,8 @@ inline constexpr int kTileRows = 8;  // of 32 registers, 24 are sums
 inline constexpr int kTileRows = 4;  // 12 of 16
 #endif
 
+inline constexpr std::int64_t kLine = 16;  // floats of a cache line
+
 /// How many strips a tile has whose rows alone would leave registers, and multiply-adds, idle.
 template <int kRows>
 inline constexpr int kTileStrips = kRows * 4 <= kTileRows   ? 4
@@ -38,15 +40,17 @@ HWY_INLINE std::int64_t strip_offset(std::int64_t strip, std::int64_t panel) {
   return strip / kCount * panel + strip % kCount * static_cast<std::int64_t>(kLanes);
 }
 
-/// sums += a * b; `b` is the first strip's place in the panel's first row, `panel` the distance of panels.
-template <int kRows, int kStrips, int kGroups>
+/// sums += a * b; `b` is the first strip's place in the panel's first row, `panel` the distance of panels. With
+/// kAhead, `depth` cache lines from `ahead` on are fetched meanwhile.
+template <bool kAhead = false, int kRows, int kStrips, int kGroups>
 HWY_INLINE void accumulate(Sums<kRows, kStrips, kGroups>& sums, std::int64_t depth, Left a, const float* b,
-                           std::int64_t panel) {
+                           std::int64_t panel, const float* ahead = nullptr) {
   const Floats d;
   const float* at[kStrips];
 #pragma GCC unroll 8
   for (int s = 0; s < kStrips; ++s) at[s] = b + strip_offset(s, panel);
   for (std::int64_t k = 0; k < depth; ++k) {
+    if constexpr (kAhead) __builtin_prefetch(ahead + k * kLine, 0, 2);
     Vector row[kStrips][kGroups];
 #pragma GCC unroll 8
     for (int s = 0; s < kStrips; ++s) {
