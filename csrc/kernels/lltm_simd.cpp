@@ -40,7 +40,7 @@ HWY_NOINLINE void tile(const LltmStep& s, std::int64_t row, std::int64_t strip, 
     for (int j = 0; j < kStrips; ++j) {
 #pragma GCC unroll 8
       for (int g = 0; g < 3; ++g) {
-        sums.at[i][j][g] = hn::LoadU(Floats(), start + i * s.start_row + strip_offset(j, s.start_panel) + g * kTile);
+        sums[i][j][g] = hn::LoadU(Floats(), start + i * s.start_row + strip_offset(j, s.start_panel) + g * kTile);
       }
     }
   }
@@ -53,7 +53,7 @@ HWY_NOINLINE void tile(const LltmStep& s, std::int64_t row, std::int64_t strip, 
 #pragma GCC unroll 8
     for (int j = 0; j < kStrips; ++j) {
 #pragma GCC unroll 8
-      for (int g = 0; g < 3; ++g) hn::Store(sums.at[i][j][g], Floats(), ready[i][j] + g * kLanes);
+      for (int g = 0; g < 3; ++g) hn::Store(sums[i][j][g], Floats(), ready[i][j] + g * kLanes);
     }
   }
   for (int i = 0; i < kRows; ++i) {

@@ -14,7 +14,7 @@ HWY_INLINE void set_out(const Product& p, std::int64_t row, std::int64_t column,
 #pragma GCC unroll 8
     for (int g = 0; g < kGroups; ++g) {
       const std::int64_t at = column + g * kWidth;
-      sums.at[i][0][g] =
+      sums[i][0][g] =
           p.start == nullptr ? hn::Zero(Floats()) : load(p.start + (row + i) * p.start_row + at, p.columns - at);
     }
   }
@@ -27,7 +27,7 @@ HWY_INLINE void write(const Product& p, std::int64_t row, std::int64_t column, c
 #pragma GCC unroll 8
     for (int g = 0; g < kGroups; ++g) {
       const std::int64_t at = column + g * kWidth;
-      store(sums.at[i][0][g], p.c + (row + i) * p.c_row + at, p.columns - at);
+      store(sums[i][0][g], p.c + (row + i) * p.c_row + at, p.columns - at);
     }
   }
 }

@@ -22,10 +22,9 @@ inline constexpr int kTileStrips = kRows * 4 <= kTileRows   ? 4
                                    : kRows * 2 <= kTileRows ? 2
                                                             : 1;
 
+/// The sums of a tile: rows, strips, groups.
 template <int kRows, int kStrips, int kGroups>
-struct Sums {
-  Vector at[kRows][kStrips][kGroups];
-};
+using Sums = Vector[kRows][kStrips][kGroups];
 
 /// Elements of the left factor: row i, column k is data[i * row + k * column].
 struct Left {
@@ -64,7 +63,7 @@ HWY_INLINE void accumulate(Sums<kRows, kStrips, kGroups>& sums, std::int64_t dep
 #pragma GCC unroll 8
       for (int s = 0; s < kStrips; ++s) {
 #pragma GCC unroll 8
-        for (int g = 0; g < kGroups; ++g) sums.at[i][s][g] = hn::MulAdd(factor, row[s][g], sums.at[i][s][g]);
+        for (int g = 0; g < kGroups; ++g) sums[i][s][g] = hn::MulAdd(factor, row[s][g], sums[i][s][g]);
       }
     }
   }
