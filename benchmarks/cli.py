@@ -89,6 +89,8 @@ def kernels(
     for number, name in enumerate(chosen, 1):
         progress.print(f"{name} ({number} of {len(chosen)})")
         results.append(run.measure(name, own, count, quick))
+    if output:
+        output.write_text(json.dumps(run.numbers(results, count), indent=1) + "\n")
     rows = [row for result in results for row in result.rows]
     if markdown:
         print(table.markdown(rows))
@@ -99,8 +101,6 @@ def kernels(
     _tell(console, [f"{machine.cpu_name()}, {count} rounds, load average up to {load}"])
     errors = [f"{result.name}: {result.error}" for result in results if result.error]
     _tell(console, errors)
-    if output:
-        output.write_text(json.dumps(run.numbers(results, count), indent=1) + "\n")
     below = strict and any(row.verdict == "below" for row in rows)
     raise typer.Exit(1 if errors or below else 0)
 

@@ -25,7 +25,7 @@ def table(rows: Sequence[Row]) -> Table:
     for before, row in zip([None, *rows], rows, strict=False):
         if before is None or before.work != row.work:
             made.add_section()
-        cells = dict(zip(columns(rows), _cells(row), strict=True))
+        cells = dict(zip(columns(rows), _cells(row, _others(rows)), strict=True))
         cells["work"] = "" if before and before.work == row.work else row.work
         cells["verdict"] = f"[{_COLORS[row.verdict]}]{row.verdict}[/]"
         made.add_row(*cells.values())
@@ -35,24 +35,28 @@ def table(rows: Sequence[Row]) -> Table:
 def markdown(rows: Sequence[Row]) -> str:
     """Returns the table in Markdown."""
     names = columns(rows)
-    lines = [names, ["---"] * len(names), *(list(_cells(row)) for row in rows)]
+    lines = [names, ["---"] * len(names), *(list(_cells(row, _others(rows))) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def columns(rows: Sequence[Row]) -> list[str]:
     """Returns the names of the columns."""
-    others = list(rows[0].others) if rows else []
     isa = rows[0].isa if rows else "best"
-    measured = ["ours us", "peer us", isa, "95 %", "kernel alone", *others, "asked"]
+    measured = ["ours us", "peer us", isa, "95 %", "kernel alone", *_others(rows), "asked"]
     return ["work", "against", *measured, "verdict", "bound", "share of it"]
 
 
-def _cells(row: Row) -> Iterator[str]:
+def _others(rows: Sequence[Row]) -> list[str]:
+    """Returns the other instruction sets; a row that none of ours is in has no figure on them."""
+    return list(dict.fromkeys(isa for row in rows for isa in row.others))
+
+
+def _cells(row: Row, others: Sequence[str]) -> Iterator[str]:
     form = row.peer.partition(": ")[2]
     yield from (row.work, f"{row.against} ({form})" if form else row.against, _time(row.ours), _time(row.theirs))
     yield from (_value(row.kind, row.figure.value), _interval(row.kind, row.figure))
     yield _value(row.kind, row.kernel.value) if row.kernel else ""
-    yield from (_value(row.kind, other.value) for other in row.others.values())
+    yield from (_value(row.kind, row.others[isa].value) if isa in row.others else "" for isa in others)
     yield "" if row.asked is None else _value(row.kind, row.asked)
     yield row.verdict
     yield _bound(row.bound) if row.bound else ""

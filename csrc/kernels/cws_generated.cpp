@@ -14,7 +14,7 @@ namespace {
 using Table = std::shared_ptr<const GeneratedTable>;
 
 constexpr std::size_t kMost = 32;                       // tables that are kept
-constexpr std::int64_t kDenseBytes = 32 * 1024 * 1024;  // above, a table is for sparse rows
+constexpr std::int64_t kDenseBytes = std::int64_t{32} << 20;  // above, a table is for sparse rows
 
 std::shared_ptr<GeneratedTable> allocate(const Recipe& recipe) {
   const std::int64_t tiles = (recipe.hashes + 15) / 16;

@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::int32_t kAbove = 0x7fffffff;
 constexpr std::int64_t kBlock = 96;  // features of a tile that fit into the first cache, with the rows beside them
-constexpr std::int64_t kAhead = 4;   // how many features before their use parameters are fetched
+constexpr std::int32_t kAhead = 4;   // how many features before their use parameters are fetched
 
 // ---- Reading rows.
 
@@ -152,9 +152,9 @@ HWY_INLINE void pass(const CwsRow& row, const CwsTable& table, const CwsOutput& 
   }
   HWY_ALIGN std::int32_t entry[kTiles * kTile];
   for (std::size_t v = 0; v < kTiles * kParts; ++v) hn::Store(best.entry[v], i, entry + v * kLanes);
-  for (std::size_t tile = 0; tile < kTiles; ++tile) {
+  for (std::int64_t tile = 0; tile < std::int64_t{kTiles}; ++tile) {
     const CwsTable one = {table.data + tile * table.tile_step, table.feature_step, table.tile_step};
-    write(row, entry + tile * kTile, Find{one}, skip(output, tile));
+    write(row, entry + tile * kTileSize, Find{one}, skip(output, tile));
   }
 }
 

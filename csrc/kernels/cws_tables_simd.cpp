@@ -7,7 +7,7 @@
 namespace op::simd {
 namespace {
 
-constexpr std::int64_t kAhead = 6;  // how many features before their use codes are fetched
+constexpr std::int32_t kAhead = 6;  // how many features before their use codes are fetched
 
 /// ri and s from what is drawn.
 HWY_INLINE Cell complete(Vector r, Vector log_c, Vector beta) {
@@ -107,8 +107,8 @@ HWY_INLINE void pass(const CwsRow& row, const CwsCodeTable& table, const CwsOutp
   }
   HWY_ALIGN std::int32_t entry[kTiles * kTile];
   for (std::size_t v = 0; v < kTiles * kParts; ++v) hn::Store(best.entry[v], i, entry + v * kLanes);
-  for (std::size_t tile = 0; tile < kTiles; ++tile) {
-    write(row, entry + tile * kTile, Find{table.data + tile * table.tile_step, table.feature_step}, skip(output, tile));
+  for (std::int64_t tile = 0; tile < std::int64_t{kTiles}; ++tile) {
+    write(row, entry + tile * kTileSize, Find{table.data + tile * table.tile_step, table.feature_step}, skip(output, tile));
   }
 }
 

@@ -114,13 +114,15 @@ def test_operations_of_a_layer() -> None:
 
 
 @pytest.mark.slow
-def test_a_row_end_to_end(tmp_path: Path) -> None:
+def test_all_cases_end_to_end(tmp_path: Path) -> None:
     numbers = tmp_path / "numbers.json"
-    command = [sys.executable, str(SCRIPT), "kernels", "--quick", "--only", "cws-sparse", "--json", str(numbers)]
+    command = [sys.executable, str(SCRIPT), "kernels", "--quick", "--json", str(numbers)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "CWS sparse" in done.stdout
     found = json.loads(numbers.read_text())
+    assert list(found["cases"]) == list(run.CASES)
+    assert not any(case["error"] for case in found["cases"].values())
     assert found["machine"]["versions"]["datasketch"]
     case = found["cases"]["cws-sparse"]
     assert {row["against"] for row in case["rows"]} >= {"datasketch minhash_many", "own float32 tables"}

@@ -73,6 +73,14 @@ def test_what_a_call_takes() -> None:
     assert np.isnan(alone.theirs)
 
 
+def test_a_row_without_a_figure_on_other_sets_leaves_its_cell_empty() -> None:
+    trivial = row(ours="trivial", kind=Kind.CALL, peers=())
+    assert trivial.others == {}
+    rows = [row(), trivial]
+    assert [len(line.split(" | ")) for line in table.markdown(rows).splitlines()] == [12] * 4
+    assert len(table.table(rows).rows) == 2
+
+
 def test_markdown() -> None:
     lines = table.markdown([row(asked=12, kernel="kernel", needs=(Need(MULTIPLY, 1),))]).splitlines()
     assert [cell.strip() for cell in lines[0].strip("|").split("|")] == [
