@@ -13,7 +13,7 @@ namespace {
 
 using Table = std::shared_ptr<const GeneratedTable>;
 
-constexpr std::size_t kMost = 32;                       // tables that are kept
+constexpr std::size_t kMost = 32;                             // tables that are kept
 constexpr std::int64_t kDenseBytes = std::int64_t{32} << 20;  // above, a table is for sparse rows
 
 std::shared_ptr<GeneratedTable> allocate(const Recipe& recipe) {

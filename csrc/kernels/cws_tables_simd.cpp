@@ -108,7 +108,8 @@ HWY_INLINE void pass(const CwsRow& row, const CwsCodeTable& table, const CwsOutp
   HWY_ALIGN std::int32_t entry[kTiles * kTile];
   for (std::size_t v = 0; v < kTiles * kParts; ++v) hn::Store(best.entry[v], i, entry + v * kLanes);
   for (std::int64_t tile = 0; tile < std::int64_t{kTiles}; ++tile) {
-    write(row, entry + tile * kTileSize, Find{table.data + tile * table.tile_step, table.feature_step}, skip(output, tile));
+    write(row, entry + tile * kTileSize, Find{table.data + tile * table.tile_step, table.feature_step},
+          skip(output, tile));
   }
 }
 
