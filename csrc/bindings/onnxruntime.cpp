@@ -8,9 +8,9 @@
 #include <exception>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "bindings/learnt_pool.h"
 #include "op.h"
 #include "op/infer.h"
 
@@ -144,7 +144,7 @@ class Kernel {
  public:
   Kernel(const Op& op, const OrtKernelInfo* info) : op_(op), attributes_(read_attributes(op, info)) {}
 
-  void run(OrtKernelContext* context) const {
+  void run(OrtKernelContext* context) {
     Shapes input_shapes;
     Shapes output_shapes;
     Buffers inputs;
@@ -160,7 +160,8 @@ class Kernel {
       const auto at = static_cast<std::size_t>(i);
       outputs.at(at) = output(context, at, output_shapes.at(at));
     }
-    op_.compute(inputs.data(), attributes_.data(), outputs.data(), op::Parallel(run_in_pool, context));
+    Threads threads{context, pool_};
+    op_.compute(inputs.data(), attributes_.data(), outputs.data(), op::Parallel(run_in_pool, &threads));
   }
 
  private:
@@ -196,34 +197,27 @@ class Kernel {
     return {data, extents(shape)};
   }
 
-  struct Pieces {
-    std::int64_t count;
-    std::int64_t piece;
-    op::Parallel::Body body;
-    const void* data;
+  /// What an op gets for its pool.
+  struct Threads {
+    OrtKernelContext* context;
+    op::LearntPool& pool;
   };
 
-  /// The runtime's pool calls a function once per piece: there are a few for each processor, to even out the load.
-  static void run_in_pool(void* context, std::int64_t count, std::int64_t grain, op::Parallel::Body body,
+  static void run_in_pool(void* threads, std::int64_t count, std::int64_t grain, op::Parallel::Body body,
                           const void* data) {
-    const std::int64_t most = 4 * std::max<std::int64_t>(1, std::thread::hardware_concurrency());
-    // Whole grains, since kernels take that many rows at a time.
-    const std::int64_t grains = std::max<std::int64_t>(1, (count / most + grain - 1) / grain);
-    Pieces pieces{count, grains * grain, body, data};
-    const auto run = [](void* user, std::size_t at) {
-      const auto& p = *static_cast<const Pieces*>(user);
-      const std::int64_t from = static_cast<std::int64_t>(at) * p.piece;
-      p.body(p.data, from, std::min(p.count, from + p.piece));
+    const auto& [context, pool] = *static_cast<Threads*>(threads);
+    const auto for_each = [&](std::size_t total, void (*work)(void*, std::size_t), void* pieces) {
+      OrtStatus* status = api->KernelContext_ParallelFor(context, work, total, 0, pieces);
+      if (status == nullptr) return;
+      api->ReleaseStatus(status);
+      for (std::size_t i = 0; i < total; ++i) work(pieces, i);
     };
-    const auto total = static_cast<std::size_t>((count + pieces.piece - 1) / pieces.piece);
-    OrtStatus* status = api->KernelContext_ParallelFor(static_cast<OrtKernelContext*>(context), run, total, 0, &pieces);
-    if (status == nullptr) return;
-    api->ReleaseStatus(status);
-    body(data, 0, count);
+    pool.run(count, grain, body, data, for_each);
   }
 
   const Op& op_;
   Attributes attributes_;
+  op::LearntPool pool_;
 };
 
 /// Works out the shapes of a node's outputs when a model is loaded.
@@ -315,7 +309,7 @@ OrtStatus* make_kernel(const OrtCustomOp* node, const OrtApi*, const OrtKernelIn
 }
 
 OrtStatus* run_kernel(void* kernel, OrtKernelContext* context) {
-  return guarded([&] { static_cast<const Kernel*>(kernel)->run(context); });
+  return guarded([&] { static_cast<Kernel*>(kernel)->run(context); });
 }
 
 OrtStatus* infer_shapes(const OrtCustomOp* node, OrtShapeInferContext* context) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,17 @@ from onnx import TensorProto, helper
 from deploypipe import native
 
 
-def session(libraries: list[Path], nodes: list[Any], inputs: list[Any], outputs: list[str]) -> Any:
+def session(libraries: list[Path], nodes: list[Any], inputs: list[Any], outputs: list[str], threads: int = 0) -> Any:
     """Loads a model of the given nodes; the shapes of its outputs are left to inference."""
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs]
     graph = helper.make_graph(nodes, "graph", values, [onnx.ValueInfoProto(name=name) for name in outputs])
-    opsets = [helper.make_opsetid(domain, 1) for domain in ("deploypipe", "mine")] + [helper.make_opsetid("", 20)]
+    opsets = [helper.make_opsetid(domain, 1) for domain in ("deploypipe", "mine", "slow")] + [
+        helper.make_opsetid("", 20)
+    ]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    options.intra_op_num_threads = threads
     for library in libraries:
         options.register_custom_ops_library(str(library))
     return onnxruntime.InferenceSession(model.SerializeToString(), options)
@@ -75,6 +79,43 @@ def test_sizes_that_contradict_each_other() -> None:
     model = session([native.library("onnxruntime")], [node], inputs, ["y"])
     with pytest.raises(Exception, match=r"lltm: c0 dimension 0 \(B\) is 3 and must be 2"):
         model.run(None, {name: np.zeros(shape, np.float32) for name, shape in inputs})
+
+
+# Tells for every element where the piece begins that it was in; a piece takes a while.
+SLOW_OPS_H = """
+#pragma once
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include "op.h"
+namespace op {
+struct Slow {
+  static constexpr auto signature = "slow(x[N]) -> first[N]";
+  static void compute(View<const float> x, View<float> first, const Parallel& parallel) {
+    parallel(x.size(), 1, [&](std::int64_t from, std::int64_t to) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      std::fill_n(first.data + from, to - from, static_cast<float>(from));
+    });
+  }
+};
+using Ops = List<Slow>;
+}  // namespace op
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_node_learns_how_many_threads_share_its_work(
+    own: Callable[[str, str], native.OpSource], threads: int
+) -> None:
+    library = native.library("onnxruntime", own("slow", SLOW_OPS_H))
+    node = helper.make_node("slow", ["x"], ["first"], domain="slow")
+    model = session([library], [node], [("x", ["N"])], ["first"], threads)
+    data = np.zeros(64, np.float32)
+    pieces = [len(set(model.run(None, {"x": data})[0])) for _ in range(6)]
+    assert pieces[0] > threads
+    assert pieces[-1] == threads
+    (first,) = model.run(None, {"x": data})
+    assert first.tolist() == sorted(first.tolist())  # every element in one piece, whatever the threads
 
 
 def test_a_missing_attribute(mine: native.OpSource) -> None:
