@@ -23,6 +23,8 @@ Clock = Callable[[], float]
 SAMPLE_SECONDS = 0.002
 # A lane that is slower sits rounds out, so that it takes no longer than this in each on average.
 ROUND_SECONDS = 0.25
+# A lane that is faster runs once before each sample.
+WARM_SECONDS = 0.05
 _MOST_REPEATS = 1_000_000
 _WARM_RUNS = 5
 _WARM_SECONDS = 0.1
@@ -94,10 +96,18 @@ def _compare(lane: Lane, outputs: Outputs, first: str, expected: Outputs) -> Non
 
 @dataclass(frozen=True)
 class Pace:
-    """How often a lane runs: `repeats` times in a sample, in every `every`-th round."""
+    """How often a lane runs.
+
+    Attributes:
+        repeats: Times in a sample.
+        every: Rounds from one sample to the next.
+        warm: Whether it runs once before each sample: the lane before has used the caches and the heap, and a run
+            that takes milliseconds still notices.
+    """
 
     repeats: int
     every: int
+    warm: bool
 
 
 def pace(lane: Lane, clock: Clock = time.perf_counter, sample_seconds: float = SAMPLE_SECONDS) -> Pace:
@@ -108,7 +118,7 @@ def pace(lane: Lane, clock: Clock = time.perf_counter, sample_seconds: float = S
     while seconds < sample_seconds and repeats < _MOST_REPEATS:
         repeats *= 2 if seconds <= 0 else min(10, max(2, math.ceil(sample_seconds / seconds)))
         seconds = _timed(lane, repeats, clock)
-    return Pace(repeats, max(1, math.ceil(seconds / ROUND_SECONDS)))
+    return Pace(repeats, max(1, math.ceil(seconds / ROUND_SECONDS)), seconds / repeats < WARM_SECONDS)
 
 
 def _warm(lane: Lane, clock: Clock) -> None:
@@ -137,17 +147,17 @@ def interleave(
         for number in range(rounds):
             for lane in order.sample(lanes, len(lanes)):
                 if number % paces[lane.name].every == 0:
-                    samples[lane.name][number] = _sample(lane, paces[lane.name].repeats, clock)
+                    samples[lane.name][number] = _sample(lane, paces[lane.name], clock)
     finally:
         gc.enable()
     return samples
 
 
-def _sample(lane: Lane, repeats: int, clock: Clock) -> float:
+def _sample(lane: Lane, pace: Pace, clock: Clock) -> float:
     lane.prepare()
-    if repeats > 1:
-        lane.run(1)  # the lane before has used the caches; one long run does not notice
-    return _timed(lane, repeats, clock) / repeats * 1e6
+    if pace.warm:
+        lane.run(1)
+    return _timed(lane, pace.repeats, clock) / pace.repeats * 1e6
 
 
 def _timed(lane: Lane, repeats: int, clock: Clock) -> float:

@@ -12,6 +12,8 @@ using lltm::grain;
 using lltm::Sizes;
 using matrix::Panels;
 
+constexpr std::int64_t kNear = 256;  // rows of all steps that go back together
+
 /// Columns of the weight as a right factor, one row for each gate.
 Panels columns_of(const Sizes& size, const float* weight, std::int64_t first, std::int64_t count) {
   Panels panels(3 * size.hidden, count);
@@ -21,85 +23,107 @@ Panels columns_of(const Sizes& size, const float* weight, std::int64_t first, st
   return panels;
 }
 
-/// Goes back through the steps: d_gates become the gradients of the sums, d_h and d_c those of the first state.
-void go_back(const Sizes& size, const float* weight, simd::LltmSlope all, const Parallel& parallel) {
-  const std::int64_t gates = 3 * size.hidden;
-  const std::int64_t states = size.batch * size.hidden;
-  const Panels state = columns_of(size, weight, 0, size.hidden);
-  parallel(size.batch, grain(size.steps * gates * size.hidden), [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t step = size.steps - 1; step >= 0; --step) {
-      const std::int64_t at = first * size.hidden;
-      const std::int64_t now = step * states + at;
-      float* d_gates = all.d_gates + 3 * now;
-      simd::kernels<simd::LltmKernels>().differentiate({last - first, size.hidden, all.d_output + now, all.cells + now,
-                                                        all.gates + 3 * now, all.d_h + at, all.d_c + at, d_gates});
-      state.multiply(last - first, gates, d_gates, gates, 1, nullptr, all.d_h + at, size.hidden);
-    }
-  });
-}
+/// The gradients of the sums, of the input, and of the first state.
+class GoBack {
+ public:
+  GoBack(const Sizes& size, const float* weight, const simd::LltmSlope& all, float* d_input)
+      : size_(size),
+        all_(all),
+        d_input_(d_input),
+        state_(columns_of(size, weight, 0, size.hidden)),
+        input_(columns_of(size, weight, size.hidden, size.inputs)) {}
 
-void input_gradient(const Sizes& size, const float* weight, const float* d_gates, float* d_input,
-                    const Parallel& parallel) {
-  const std::int64_t gates = 3 * size.hidden;
-  const Panels input = columns_of(size, weight, size.hidden, size.inputs);
-  parallel(size.steps * size.batch, grain(gates * size.inputs), [&](std::int64_t first, std::int64_t last) {
-    input.multiply(last - first, gates, d_gates + first * gates, gates, 1, nullptr, d_input + first * size.inputs,
-                   size.inputs);
-  });
-}
+  /// Goes from step `last` to step `first`; d_h and d_c become the gradients of the state before it.
+  void run(std::int64_t first, std::int64_t last, const Parallel& parallel) const {
+    const std::int64_t work = 3 * size_.hidden * (size_.hidden + size_.inputs);
+    parallel(size_.batch, grain((last - first) * work), [&](std::int64_t from, std::int64_t to) {
+      for (std::int64_t step = last - 1; step >= first; --step) make(step, from, to);
+    });
+  }
+
+ private:
+  void make(std::int64_t step, std::int64_t from, std::int64_t to) const {
+    const std::int64_t gates = 3 * size_.hidden;
+    const std::int64_t row = step * size_.batch + from;
+    const std::int64_t now = row * size_.hidden;
+    const std::int64_t at = from * size_.hidden;
+    float* d_gates = all_.d_gates + 3 * now;
+    simd::kernels<simd::LltmKernels>().differentiate({to - from, size_.hidden, all_.d_output + now, all_.cells + now,
+                                                      all_.gates + 3 * now, all_.d_h + at, all_.d_c + at, d_gates});
+    state_.multiply(to - from, gates, d_gates, gates, 1, nullptr, all_.d_h + at, size_.hidden);
+    input_.multiply(to - from, gates, d_gates, gates, 1, nullptr, d_input_ + row * size_.inputs, size_.inputs);
+  }
+
+  const Sizes& size_;
+  const simd::LltmSlope& all_;
+  float* d_input_;
+  Panels state_;
+  Panels input_;
+};
 
 /// d_weight = d_gates^T * [h before each step, x], over blocks of rows of both, and d_bias, the sums of d_gates.
 class WeightGradient {
  public:
-  WeightGradient(const Sizes& size, const float* input, const float* h0, const float* output, const float* d_gates)
-      : size_(size), input_(input), h0_(h0), output_(output), d_gates_(d_gates) {}
+  WeightGradient(const Sizes& size, const float* input, const float* h0, const float* output, const float* d_gates,
+                 float* d_weight, float* d_bias)
+      : size_(size),
+        input_(input),
+        h0_(h0),
+        output_(output),
+        d_gates_(d_gates),
+        d_weight_(d_weight),
+        d_bias_(d_bias),
+        states_(kRows, size.hidden),
+        inputs_(kRows, size.inputs) {
+    std::fill_n(d_weight, 3 * size.hidden * (size.hidden + size.inputs), 0.0f);
+    std::fill_n(d_bias, 3 * size.hidden, 0.0f);
+  }
 
-  void run(float* d_weight, float* d_bias, const Parallel& parallel) const {
-    const std::int64_t rows = size_.steps * size_.batch;
-    const std::int64_t gates = 3 * size_.hidden;
-    const Panels states(std::min(rows, kBlock), size_.hidden);
-    const Panels inputs(std::min(rows, kBlock), size_.inputs);
-    parallel(gates, grain(8 * rows), [&](std::int64_t from, std::int64_t to) {
-      matrix::sum_rows(rows, to - from, d_gates_ + from, gates, d_bias + from);
-    });
-    if (rows == 0) std::fill_n(d_weight, gates * (size_.hidden + size_.inputs), 0.0f);
-    for (std::int64_t first = 0; first < rows; first += kBlock) {
-      const std::int64_t count = std::min(kBlock, rows - first);
-      pack(first, count, states, inputs);
-      add(first, count, states, inputs, d_weight, parallel);
-    }
+  /// Adds the share of some rows.
+  void add(std::int64_t first, std::int64_t last, const Parallel& parallel) const {
+    for (; first < last; first += kRows) add_block(first, std::min(kRows, last - first), parallel);
   }
 
  private:
-  static constexpr std::int64_t kBlock = 256;  // rows, so that a strip of gates stays in the nearest cache
+  static constexpr std::int64_t kRows = 128;  // so that a strip of gates, and a panel, stay in the nearest cache
   static constexpr std::int64_t kStrip = 16;
 
-  void pack(std::int64_t first, std::int64_t count, const Panels& states, const Panels& inputs) const {
+  void pack(std::int64_t first, std::int64_t count) const {
     for (std::int64_t k = 0; k < count; ++k) {
       const std::int64_t row = first + k;
       const bool start = row < size_.batch;
-      states.set_row(k, start ? h0_ + row * size_.hidden : output_ + (row - size_.batch) * size_.hidden);
-      inputs.set_row(k, input_ + row * size_.inputs);
+      states_.set_row(k, start ? h0_ + row * size_.hidden : output_ + (row - size_.batch) * size_.hidden);
+      inputs_.set_row(k, input_ + row * size_.inputs);
     }
   }
 
-  void add(std::int64_t first, std::int64_t count, const Panels& states, const Panels& inputs, float* d_weight,
-           const Parallel& parallel) const {
+  /// Copies columns of the gates to strip[count][kStrip]; a width that the compiler knows is copied without a call.
+  void copy_strip(std::int64_t first, std::int64_t count, std::int64_t gate, std::int64_t width, float* strip) const {
+    const float* from = d_gates_ + first * 3 * size_.hidden + gate;
+    for (std::int64_t k = 0; k < count; ++k, from += 3 * size_.hidden, strip += kStrip) {
+      if (width == kStrip) {
+        std::copy_n(from, kStrip, strip);
+      } else {
+        std::copy_n(from, width, strip);
+      }
+    }
+  }
+
+  void add_block(std::int64_t first, std::int64_t count, const Parallel& parallel) const {
     const std::int64_t gates = 3 * size_.hidden;
     const std::int64_t columns = size_.hidden + size_.inputs;
     const std::int64_t strips = (gates + kStrip - 1) / kStrip;
+    pack(first, count);
     parallel(strips, grain(kStrip * count * columns), [&](std::int64_t from, std::int64_t to) {
-      const Scratch strip(kBlock * kStrip);
+      const Scratch strip(kRows * kStrip);
       for (std::int64_t gate = from * kStrip; gate < std::min(gates, to * kStrip); gate += kStrip) {
         const std::int64_t width = std::min(kStrip, gates - gate);
-        for (std::int64_t k = 0; k < count; ++k) {
-          std::copy_n(d_gates_ + (first + k) * gates + gate, width, strip.get() + k * kStrip);
-        }
-        float* c = d_weight + gate * columns;
-        const bool fresh = first == 0;
-        states.multiply(width, count, strip.get(), 1, kStrip, fresh ? nullptr : c, c, columns);
+        copy_strip(first, count, gate, width, strip.get());
+        matrix::add_rows(count, width, strip.get(), kStrip, d_bias_ + gate);
+        float* c = d_weight_ + gate * columns;
+        states_.multiply(width, count, strip.get(), 1, kStrip, c, c, columns);
         c += size_.hidden;
-        inputs.multiply(width, count, strip.get(), 1, kStrip, fresh ? nullptr : c, c, columns);
+        inputs_.multiply(width, count, strip.get(), 1, kStrip, c, c, columns);
       }
     });
   }
@@ -109,6 +133,10 @@ class WeightGradient {
   const float* h0_;
   const float* output_;
   const float* d_gates_;
+  float* d_weight_;
+  float* d_bias_;
+  Panels states_;
+  Panels inputs_;
 };
 
 }  // namespace
@@ -122,11 +150,17 @@ void LltmBackward::compute(View<const float> grad_output, View<const float> grad
   const Scratch d_gates(gates.size());
   std::copy(grad_h.begin(), grad_h.end(), d_h0.data);
   std::copy(grad_c.begin(), grad_c.end(), d_c0.data);
-  go_back(size, weight.data,
-          {size.batch, size.hidden, grad_output.data, cells.data, gates.data, d_h0.data, d_c0.data, d_gates.get()},
-          parallel);
-  input_gradient(size, weight.data, d_gates.get(), d_input.data, parallel);
-  WeightGradient(size, input.data, h0.data, output.data, d_gates.get()).run(d_weight.data, d_bias.data, parallel);
+  const simd::LltmSlope all = {size.batch, size.hidden, grad_output.data, cells.data,
+                               gates.data, d_h0.data,   d_c0.data,        d_gates.get()};
+  const GoBack back(size, weight.data, all, d_input.data);
+  const WeightGradient gradient(size, input.data, h0.data, output.data, d_gates.get(), d_weight.data, d_bias.data);
+  // As many steps at a time as leave their gradients in the cache, where the second product finds them.
+  const std::int64_t steps = std::max<std::int64_t>(1, kNear / std::max<std::int64_t>(1, size.batch));
+  for (std::int64_t last = size.steps; last > 0; last -= steps) {
+    const std::int64_t first = std::max<std::int64_t>(0, last - steps);
+    back.run(first, last, parallel);
+    gradient.add(first * size.batch, last * size.batch, parallel);
+  }
 }
 
 }  // namespace op

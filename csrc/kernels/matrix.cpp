@@ -33,8 +33,8 @@ void Panels::multiply(std::int64_t rows, std::int64_t depth, const float* a, std
   }
 }
 
-void sum_rows(std::int64_t rows, std::int64_t columns, const float* a, std::int64_t a_row, float* c) {
-  simd::kernels<simd::MatrixKernels>().sum_rows(rows, columns, a, a_row, c);
+void add_rows(std::int64_t rows, std::int64_t columns, const float* a, std::int64_t a_row, float* c) {
+  simd::kernels<simd::MatrixKernels>().add_rows(rows, columns, a, a_row, c);
 }
 
 }  // namespace op::matrix

@@ -27,7 +27,7 @@ class Panels {
   Scratch data_;
 };
 
-/// c[j] = the sum of column j of a[rows, columns].
-void sum_rows(std::int64_t rows, std::int64_t columns, const float* a, std::int64_t a_row, float* c);
+/// c[j] += the sum of column j of a[rows, columns].
+void add_rows(std::int64_t rows, std::int64_t columns, const float* a, std::int64_t a_row, float* c);
 
 }  // namespace op::matrix

@@ -67,27 +67,17 @@ void multiply(const Product& p) {
   panel<1>(p);
 }
 
-void sum_rows(std::int64_t rows, std::int64_t columns, const float* a, std::int64_t a_row, float* c) {
-  constexpr int kVectors = 4;  // at a time
-  constexpr auto kStep = static_cast<std::int64_t>(kLanes);
-  for (std::int64_t column = 0; column < columns; column += kVectors * kStep) {
-    Vector sums[kVectors];
-#pragma GCC unroll 8
-    for (int i = 0; i < kVectors; ++i) sums[i] = hn::Zero(Floats());
-    for (std::int64_t row = 0; row < rows; ++row) {
-#pragma GCC unroll 8
-      for (int i = 0; i < kVectors; ++i) {
-        const std::int64_t at = column + i * kStep;
-        sums[i] = hn::Add(sums[i], load(a + row * a_row + at, columns - at));
-      }
-    }
-#pragma GCC unroll 8
-    for (int i = 0; i < kVectors; ++i) store(sums[i], c + column + i * kStep, columns - column - i * kStep);
+void add_rows(std::int64_t rows, std::int64_t columns, const float* a, std::int64_t a_row, float* c) {
+  for (std::int64_t column = 0; column < columns; column += static_cast<std::int64_t>(kLanes)) {
+    const std::int64_t count = columns - column;
+    Vector sum = load(c + column, count);
+    for (std::int64_t row = 0; row < rows; ++row) sum = hn::Add(sum, load(a + row * a_row + column, count));
+    store(sum, c + column, count);
   }
 }
 
 }  // namespace
 
-constinit const MatrixKernels Compiled<MatrixKernels, Isa::OP_ISA>::table = {multiply, sum_rows};
+constinit const MatrixKernels Compiled<MatrixKernels, Isa::OP_ISA>::table = {multiply, add_rows};
 
 }  // namespace op::simd

@@ -22,8 +22,8 @@ struct Product {
 
 struct MatrixKernels {
   void (*multiply)(const Product& product);
-  /// c[j] = the sum of column j of a[rows, columns].
-  void (*sum_rows)(std::int64_t rows, std::int64_t columns, const float* a, std::int64_t a_row, float* c);
+  /// c[j] += the sum of column j of a[rows, columns].
+  void (*add_rows)(std::int64_t rows, std::int64_t columns, const float* a, std::int64_t a_row, float* c);
 };
 OP_SIMD_TABLES(MatrixKernels)
 

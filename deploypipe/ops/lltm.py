@@ -54,13 +54,21 @@ def _setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, .
     input, h0, c0, weight, _ = inputs
     states, _, _, gates, cells = output
     ctx.mark_non_differentiable(gates, cells)
+    # Else zeros are written for the gates and cells, which are larger than all the rest.
+    ctx.set_materialize_grads(False)
     ctx.save_for_backward(input, h0, c0, weight, states, gates, cells)
 
 
 def _backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
-    # Those of the gates and cells, which are the last two, are of no use.
-    gradients = gradients[:3]
-    grads: tuple[Tensor, ...] = torch.ops.deploypipe.lltm_backward(*gradients, *ctx.saved_tensors)
+    # The gates and cells, which are the last two, have none.
+    _, h0, _, _, states, _, _ = ctx.saved_tensors
+    of_output, of_h, of_c = gradients[:3]
+    given = (
+        torch.zeros_like(states) if of_output is None else of_output,
+        torch.zeros_like(h0) if of_h is None else of_h,
+        torch.zeros_like(h0) if of_c is None else of_c,
+    )
+    grads: tuple[Tensor, ...] = torch.ops.deploypipe.lltm_backward(*given, *ctx.saved_tensors)
     return grads
 
 

@@ -58,12 +58,18 @@ def test_a_slower_lane_runs_less_often_in_a_sample() -> None:
 
 def test_every_lane_has_its_turn_in_every_round_and_the_order_changes() -> None:
     machine = Machine()
-    lanes = [machine.lane(name, 1.0e-2) for name in "abc"]
+    lanes = [machine.lane(name, 0.1) for name in "abc"]
     timing.interleave(lanes, 12, machine.clock)
     order = "".join(machine.names()[-36:])
     rounds = [order[start : start + 3] for start in range(0, 36, 3)]
     assert all(sorted(each) == ["a", "b", "c"] for each in rounds)
     assert len(set(rounds)) > 3
+
+
+def test_a_quick_lane_runs_once_before_each_sample() -> None:
+    machine = Machine()
+    timing.interleave([machine.lane("quick", 1e-2), machine.lane("slow", 0.1)], 1, machine.clock)
+    assert sorted(machine.names()[-3:]) == ["quick", "quick", "slow"]
 
 
 def test_a_lane_that_sits_rounds_out() -> None:
