@@ -10,6 +10,7 @@ namespace {
 constexpr std::int32_t kAbove = 0x7fffffff;
 constexpr std::int64_t kBlock = 96;  // features of a tile that fit into the first cache, with the rows beside them
 constexpr std::int32_t kAhead = 4;   // how many features before their use parameters are fetched
+constexpr std::int32_t kFar = 256;   // floats; what the processor fetches by itself ends with a page
 
 // ---- Reading rows.
 
@@ -51,7 +52,10 @@ void read(const float* weights, std::int64_t size, CwsRow* out) {
   row.count = 0;
   const auto end = static_cast<std::int32_t>(size);
   std::int32_t at = 0;
-  for (; at + static_cast<std::int32_t>(kLanes) <= end; at += kLanes) append(weights, at, row);
+  for (; at + static_cast<std::int32_t>(kLanes) <= end; at += kLanes) {
+    __builtin_prefetch(weights + (at + kFar < end ? at + kFar : at));
+    append(weights, at, row);
+  }
   for (; at < end; ++at) append_one(weights[at], at, row);
   for (std::size_t n = 0; n < kTile; ++n) row.log[row.count + n] = 1.0f;
   if (!valid(row)) row.count = 0;
