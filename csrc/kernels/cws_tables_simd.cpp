@@ -51,42 +51,16 @@ HWY_INLINE IntVector load_codes(const std::uint8_t* codes) {
 
 constexpr std::int32_t kBase = ((127 - 12) << 23) + (1 << 18);  // the bits of r for code 0: 2^-12 * (1 + 1/32)
 
-/// 1 / r for the codes whose exponent is the lowest, by the four bits of the mantissa.
-struct Quotients {
-  alignas(64) float of[16];
-  constexpr Quotients() : of{} {
-    for (int m = 0; m < 16; ++m) of[m] = 4096.0f / (1.0f + (2.0f * static_cast<float>(m) + 1.0f) / 32.0f);
-  }
-};
-[[maybe_unused]] constexpr Quotients kQuotients;
-
-/// 1 / r, with the bits of the division. `shifted` is the code at the place where r has its four bits of exponent and
-/// its four of the mantissa.
-HWY_INLINE Vector inverse(Vector r, IntVector shifted) {
-#if HWY_TARGET == HWY_AVX3
-  // 1 / r depends on the exponent as on a power of two, so that 16 quotients are all there are.
-  const __m512 mantissas = _mm512_load_ps(kQuotients.of);
-  const IntVector code = hn::ShiftRight<19>(shifted);  // of which the permutation takes the low four bits
-  const IntVector quotient{_mm512_castps_si512(_mm512_permutexvar_ps(code.raw, mantissas))};
-  const IntVector exponent = hn::And(shifted, hn::Set(Ints(), 15 << 23));
-  return hn::BitCast(Floats(), hn::Sub(quotient, exponent));
-#else
-  (void)shifted;
-  return hn::Div(hn::Set(Floats(), 1.0f), r);
-#endif
-}
-
 HWY_INLINE Cell decode_cell(const std::uint8_t* codes) {
   const Floats d;
   const Ints i;
   const Vector one = hn::Set(d, 1.0f);
-  const IntVector shifted = hn::ShiftLeft<19>(load_codes(codes));
-  const Vector r = hn::BitCast(d, hn::Add(shifted, hn::Set(i, kBase)));
+  const Vector r = hn::BitCast(d, hn::Add(hn::ShiftLeft<19>(load_codes(codes)), hn::Set(i, kBase)));
   const Vector b = hn::ConvertTo(d, load_codes(codes + kTile));
   const Vector beta = hn::MulAdd(b, hn::Set(d, 1.0f / 256), hn::Set(d, 0.5f / 256));
   const Vector c = hn::ConvertTo(d, load_codes(codes + 2 * kTile));
   const Vector log_c = hn::MulAdd(c, hn::Set(d, 12.0f / 256), hn::Set(d, 6.0f / 256 - 8.0f));
-  return {inverse(r, shifted), beta, hn::Add(log_c, hn::Mul(r, hn::Sub(beta, one))), r};
+  return {hn::Div(one, r), beta, hn::Add(log_c, hn::Mul(r, hn::Sub(beta, one))), r};
 }
 
 void decode(const CwsCodeTable* from, const std::int32_t* features, std::int64_t count, float* tile) {
