@@ -59,15 +59,20 @@ class Bound:
     microseconds: float
 
 
-def level(size: int) -> str:
-    """Returns the nearest memory that holds so many bytes and leaves some room."""
+def level(size: int) -> int:
+    """Returns the number of the nearest cache that holds so many bytes and leaves some room; 4 for the memory."""
     sizes = machine.cache_bytes()
-    return next((f"L{number}" for number in (1, 2, 3) if size <= 0.9 * sizes[number]), "DRAM")
+    return next((number for number in (1, 2, 3) if size <= 0.9 * sizes[number]), 4)
 
 
-def read(size: int, working_set: int | None = None) -> Need:
-    """Returns the need to read bytes, from the memory that holds the working set (the same bytes if left out)."""
-    return Need(READS[level(working_set or size)], size)
+def read(size: int, passes: int = 1) -> Need:
+    """Returns the need to read bytes so many times, from the nearest memory that holds them.
+
+    From one pass to the next, the cache before that memory can keep as much as fits into it.
+    """
+    number = level(size)
+    kept = machine.cache_bytes()[number - 1] if number > 1 else 0
+    return Need(tuple(READS.values())[number - 1], size + (passes - 1) * max(0, size - kept))
 
 
 class Probes:

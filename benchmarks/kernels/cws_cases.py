@@ -52,7 +52,7 @@ def _dense_comparisons(work: str, data: CwsData) -> list[Comparison]:
     features = data.nonzeros if one else data.rows.shape[1]
     needs = (
         Need(VECTOR, _VECTOR_OPERATIONS * data.nonzeros * data.hashes),
-        read(features * data.hashes * _PARAMETER_BYTES, data.r.nbytes * 4),
+        read(features * data.hashes * _PARAMETER_BYTES),
     )
 
     def line(against: str, ours: str, peers: Sequence[str], asked: float | None) -> Comparison:

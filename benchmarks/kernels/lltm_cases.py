@@ -122,14 +122,14 @@ def float_needs(data: LltmData) -> tuple[Need, ...]:
     """The products; and with one sequence the recurrent weights, which every step reads again."""
     steps = data.input.shape[0]
     recurrent = 4 * 3 * data.hidden * data.hidden
-    return Need(MULTIPLY, data.operations), read(steps * recurrent, recurrent)
+    return Need(MULTIPLY, data.operations), read(recurrent, steps)
 
 
 def int8_needs(data: LltmData) -> tuple[Need, ...]:
     """The same with bytes."""
     steps = data.input.shape[0]
     recurrent = 3 * data.hidden * data.hidden
-    return Need(BYTES, data.operations), read(steps * recurrent, recurrent)
+    return Need(BYTES, data.operations), read(recurrent, steps)
 
 
 def training(own: Own, hidden: int = 128, batch: int = 32) -> Case:

@@ -26,6 +26,7 @@ CASES: Mapping[str, Maker] = {
     "lltm-512-32": functools.partial(lltm_cases.forward, hidden=512, batch=32),
     "lltm-training": lltm_cases.training,
     "tax-cws": tax_cases.cws,
+    "tax-cws-392": functools.partial(tax_cases.cws, features=392),  # of which the nearest caches hold all
     "tax-lltm": functools.partial(tax_cases.lltm, int8=False),
     "tax-int8": functools.partial(tax_cases.lltm, int8=True),
 }
@@ -40,6 +41,7 @@ QUICK: Mapping[str, Maker] = {
     "lltm-512-32": functools.partial(lltm_cases.forward, hidden=40, batch=3),
     "lltm-training": functools.partial(lltm_cases.training, hidden=24, batch=3),
     "tax-cws": functools.partial(tax_cases.cws, features=40, hashes=32),
+    "tax-cws-392": functools.partial(tax_cases.cws, features=30, hashes=32),
     "tax-lltm": functools.partial(tax_cases.lltm, int8=False, hidden=24),
     "tax-int8": functools.partial(tax_cases.lltm, int8=True, hidden=24),
 }

@@ -50,7 +50,7 @@ def _case(own: Own, work: str, op: str, arguments: Sequence[object], attributes:
     *executorch_op, executorch_trivial = _executorch(own, op, arguments)
     bare = own.standalone.prepare(op, [np.ascontiguousarray(array) for array in arrays], attributes)
     nothing = own.standalone.prepare("square", [np.zeros(1, np.float32)])
-    trivial = [onnx_models.trivial_lane(feed), executorch_trivial]
+    trivial = [_torch_trivial(feed), onnx_models.trivial_lane(feed), executorch_trivial]
     lanes = [
         *(_first(lane) for lane in own.kernel("kernel", op, arrays, attributes)),
         Lane("Python's call of a kernel", repeat(nothing)),
@@ -62,6 +62,12 @@ def _case(own: Own, work: str, op: str, arguments: Sequence[object], attributes:
         *executorch_op,
     ]
     return Case(lanes, _lines(work))
+
+
+def _torch_trivial(feed: Array) -> Lane:
+    import torch
+
+    return Lane("torch trivial", inference(torch.from_numpy(feed).neg))
 
 
 def _in_turns(trivial: Lane, kernel: Callable[[], object]) -> Callable[[int], object]:
@@ -86,12 +92,14 @@ def _lines(work: str) -> list[Comparison]:
 
     called = "Python's call of a kernel"
     return [
-        tax("bare kernel, in torch (TorchScript loop)", "torch loop", "kernel"),
+        tax("bare kernel, in torch", "torch op", "torch trivial, kernel", called),
         tax("bare kernel, in ONNX Runtime", "ORT op", "ORT trivial, kernel", called),
         tax("bare kernel, in ExecuTorch", "ExecuTorch op", "ExecuTorch trivial, kernel", called),
-        call("Python's call of the op in torch", "torch op", ("torch loop",)),
+        call("op in a loop of TorchScript, over the kernel in a loop", "torch loop", ("kernel",)),
+        call("op in torch, from Python, over the kernel in a loop", "torch op", ("kernel",)),
         call("op in ONNX Runtime, from Python, over the kernel in a loop", "ORT op", ("kernel",)),
         call("op in ExecuTorch, from Python, over the kernel in a loop", "ExecuTorch op", ("kernel",)),
+        call("Python's call of torch", "torch trivial"),
         call("Python's session.run in ONNX Runtime", "ORT trivial"),
         call("Python's forward in ExecuTorch", "ExecuTorch trivial"),
     ]

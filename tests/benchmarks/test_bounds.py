@@ -12,16 +12,19 @@ def _caches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "cache_bytes", lambda: {1: 32 << 10, 2: 1 << 20, 3: 4 << 20})
 
 
-@pytest.mark.parametrize(
-    ("size", "expected"), [(1000, "L1"), (200_000, "L2"), (1 << 20, "L3"), (3 << 20, "L3"), (1 << 30, "DRAM")]
-)
-def test_the_memory_that_holds_a_working_set(size: int, expected: str) -> None:
+@pytest.mark.parametrize(("size", "expected"), [(1000, 1), (200_000, 2), (1 << 20, 3), (3 << 20, 3), (1 << 30, 4)])
+def test_the_memory_that_holds_a_working_set(size: int, expected: int) -> None:
     assert bounds.level(size) == expected
 
 
-def test_bytes_are_read_from_where_the_working_set_lies() -> None:
-    assert bounds.read(10_000, working_set=1 << 30) == Need(READS["DRAM"], 10_000)
+def test_bytes_are_read_from_the_nearest_memory_that_holds_them() -> None:
     assert bounds.read(10_000) == Need(READS["L1"], 10_000)
+    assert bounds.read(1 << 30) == Need(READS["DRAM"], 1 << 30)
+
+
+def test_the_cache_before_keeps_a_part_from_pass_to_pass() -> None:
+    assert bounds.read(100 << 10, passes=3) == Need(READS["L2"], (100 + 2 * 68) << 10)
+    assert bounds.read(10_000, passes=3) == Need(READS["L1"], 30_000)
 
 
 def test_every_probe_measures_something() -> None:

@@ -62,7 +62,7 @@ def test_a_figure_below_what_is_asked(monkeypatch: pytest.MonkeyPatch, arguments
 
 def test_names() -> None:
     assert run.names([]) == list(run.CASES)
-    assert run.names(["cws-row", "tax"]) == ["cws-row", "tax-cws", "tax-lltm", "tax-int8"]
+    assert run.names(["cws-row", "tax"]) == ["cws-row", "tax-cws", "tax-cws-392", "tax-lltm", "tax-int8"]
     assert run.CASES.keys() == run.QUICK.keys()
     with pytest.raises(DeployError, match="Did you mean 'cws-row'"):
         run.names(["cwsrow"])
