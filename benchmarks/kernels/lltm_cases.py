@@ -15,12 +15,11 @@ from benchmarks.kernels.compiled import Stopwatch
 from benchmarks.kernels.lltm_data import LltmData
 from benchmarks.kernels.own import Own, tensors
 from benchmarks.kernels.timing import Lane, Outputs, repeat
+from deploypipe.ops import lltm_int8
 
 # A layer with four gates does 4/3 of the work of one with three.
 _PER_FLOP = 3 / 4
 _STATES = ("output", "h", "c")
-# A state on the border of two codes falls to one or the other by the last bit of a float: a step of 1/127.
-_INT8_LIMIT = 2e-3
 # For (hidden units, batch): against torch eager, torch.compile, ORT's LSTM, own float32, ORT's LSTM on int8.
 _ASKED: dict[tuple[int, int], dict[str, float]] = {
     (128, 1): {"eager": 10, "compile": 5, "lstm": 0.7, "int8": 2.2, "lstm int8": 0.65},
@@ -68,7 +67,7 @@ def _own_int8(own: Own, data: LltmData) -> list[Lane]:
         *own.kernel("kernel int8", "lltm_int8", inputs, group="int8"),
         *onnx_models.op_lanes(own, "ORT op int8", "lltm_int8", data.input, inputs[1:], _STATES, "int8"),
     ]
-    return [dataclasses.replace(lane, limit=_INT8_LIMIT) for lane in lanes]
+    return [dataclasses.replace(lane, limit=lltm_int8.LIMIT) for lane in lanes]
 
 
 def _int8_oracle(data: LltmData) -> Lane:
