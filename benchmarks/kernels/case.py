@@ -15,7 +15,8 @@ class Kind(enum.Enum):
 
     FASTER = "x"  # the peer's over ours
     SHARE = "of its time"  # ours over the peer's
-    TAX = "us more"  # ours, less the peer's, in which something trivial is that ours does without
+    TAX = "us more"  # ours, less what the runtime takes for a trivial program, less the bare kernel's
+    TURNS = "us more, in turns"  # ours, less the peer's, in which something trivial is that ours does without
     CALL = "us a call"  # ours alone, or less the peer's: what Python and the runtime take
 
 
@@ -31,7 +32,7 @@ class Comparison:
         asked: The figure to reach; None to print it only.
         kind: What the figure is.
         scale: The peer's time counts so often; 3/4 for a layer with 4 gates instead of 3.
-        trivial: For a tax, the lane of something trivial that the peer's time has in it and ours has not.
+        trivial: For a tax, the lane of a trivial program; in turns, of what the peer's time has in it and ours has not.
         kernel: The bare kernel's lane, for its own figure and for the bound.
         needs: What the work needs of the machine.
     """

@@ -105,6 +105,7 @@ def _figure(line: Comparison, ours: str, peer: str, samples: Samples) -> Estimat
 _FIGURES: dict[Kind, Callable[[Array, Array, Array], Array]] = {
     Kind.FASTER: lambda ours, theirs, trivial: theirs / ours,
     Kind.SHARE: lambda ours, theirs, trivial: ours / theirs,
-    Kind.TAX: lambda ours, theirs, trivial: ours - theirs + trivial,
+    Kind.TAX: lambda ours, theirs, trivial: ours - trivial - theirs,
+    Kind.TURNS: lambda ours, theirs, trivial: ours - theirs + trivial,
     Kind.CALL: lambda ours, theirs, trivial: ours - theirs,
 }

@@ -1,7 +1,8 @@
-"""What a runtime takes for calling an op: the op inside it, less a trivial program and the bare kernel in turns.
+"""What a runtime takes for calling an op: the op inside it, less a trivial program and the bare kernel.
 
-In turns, because a kernel that is called in a loop finds its weights in the nearest caches, of which a runtime and
-Python take a part: that would count as the runtime's time, and it is memory's.
+A kernel that is called in a loop finds its weights in the nearest caches, of which Python and a runtime take a part:
+where the weights nearly fill a cache, that counts as the runtime's time. So the trivial program and the kernel are also
+called in turns; Python's call of the kernel then takes a part of the caches too, and the figure is the lower one.
 """
 
 from __future__ import annotations
@@ -84,21 +85,22 @@ def _first(lane: Lane) -> Lane:
 
 
 def _lines(work: str) -> list[Comparison]:
-    def tax(against: str, ours: str, peer: str, trivial: str = "") -> Comparison:
-        return Comparison(work, against, ours, (peer,), _ASKED, Kind.TAX, trivial=trivial, kernel="")
+    def tax(runtime: str, ours: str, trivial: str) -> list[Comparison]:
+        turns, called = f"{trivial}, kernel", "Python's call of a kernel"
+        less = f"a trivial program in {runtime} and the bare kernel"
+        return [
+            Comparison(work, less, ours, ("kernel",), _ASKED, Kind.TAX, trivial=trivial),
+            Comparison(work, f"{less}, in turns", ours, (turns,), None, Kind.TURNS, trivial=called),
+        ]
 
     def call(against: str, ours: str, less: tuple[str, ...] = ()) -> Comparison:
         return Comparison(work, against, ours, less, None, Kind.CALL)
 
-    called = "Python's call of a kernel"
     return [
-        tax("bare kernel, in torch", "torch op", "torch trivial, kernel", called),
-        tax("bare kernel, in ONNX Runtime", "ORT op", "ORT trivial, kernel", called),
-        tax("bare kernel, in ExecuTorch", "ExecuTorch op", "ExecuTorch trivial, kernel", called),
-        call("op in a loop of TorchScript, over the kernel in a loop", "torch loop", ("kernel",)),
-        call("op in torch, from Python, over the kernel in a loop", "torch op", ("kernel",)),
-        call("op in ONNX Runtime, from Python, over the kernel in a loop", "ORT op", ("kernel",)),
-        call("op in ExecuTorch, from Python, over the kernel in a loop", "ExecuTorch op", ("kernel",)),
+        *tax("torch", "torch op", "torch trivial"),
+        *tax("ONNX Runtime", "ORT op", "ORT trivial"),
+        *tax("ExecuTorch", "ExecuTorch op", "ExecuTorch trivial"),
+        call("the bare kernel, in a loop of TorchScript", "torch loop", ("kernel",)),
         call("Python's call of torch", "torch trivial"),
         call("Python's session.run in ONNX Runtime", "ORT trivial"),
         call("Python's forward in ExecuTorch", "ExecuTorch trivial"),

@@ -59,11 +59,15 @@ def test_a_layer_with_more_work_counts_less(asked: float, verdict: str) -> None:
     assert found.verdict == verdict
 
 
-@pytest.mark.parametrize(("asked", "verdict"), [(1.5, "reached"), (1.4, "below")])
+@pytest.mark.parametrize(("asked", "verdict"), [(0.5, "reached"), (0.4, "below")])
 def test_a_tax_is_what_is_left(asked: float, verdict: str) -> None:
     found = row(asked=asked, kind=Kind.TAX, peers=("kernel",), trivial="trivial")
-    assert found.figure.value == 1.5
+    assert found.figure.value == 0.5
     assert found.verdict == verdict
+
+
+def test_a_tax_in_turns_gives_back_what_only_the_peer_has() -> None:
+    assert row(kind=Kind.TURNS, peers=("kernel",), trivial="trivial").figure.value == 1.5
 
 
 def test_what_a_call_takes() -> None:
