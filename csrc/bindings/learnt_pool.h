@@ -1,5 +1,6 @@
 // Work over a thread pool that does not tell how many threads it has. Each piece of an op may read all of its weights,
-// so that pieces beyond the threads cost time and bring none: how many threads come is learnt from the first calls.
+// so that pieces beyond the threads cost time and bring none: how many threads come is learnt from the first calls, and
+// again from time to time, since threads may have been busy.
 #pragma once
 
 #include <algorithm>
@@ -21,7 +22,8 @@ class LearntPool {
   /// `work(data, i)` for all i below `total` in its threads.
   template <class ForEach>
   void run(std::int64_t count, std::int64_t grain, Parallel::Body body, const void* data, const ForEach& for_each) {
-    const bool learning = learnt_.load(std::memory_order_relaxed) < kCalls;
+    const bool again = calls_.fetch_add(1, std::memory_order_relaxed) % kAgain == 0;
+    const bool learning = again || learnt_.load(std::memory_order_acquire) < kCalls;
     const std::int64_t most = learning ? kPerProcessor * processors() : threads_.load(std::memory_order_relaxed);
     const std::int64_t grains = std::max<std::int64_t>(1, (count + most * grain - 1) / (most * grain));
     Pieces pieces{count, grains * grain, body, data, {}};
@@ -36,7 +38,8 @@ class LearntPool {
   }
 
  private:
-  static constexpr int kCalls = 4;                  // to learn from
+  static constexpr int kCalls = 4;                  // to learn from at first
+  static constexpr unsigned kAgain = 256;           // and then one of so many
   static constexpr std::int64_t kPerProcessor = 4;  // pieces, to even out the load
   static constexpr std::chrono::microseconds kWhile{200};
 
@@ -66,7 +69,8 @@ class LearntPool {
   }
 
   std::atomic<std::int64_t> threads_ = 1;  // the most that took part in a call
-  std::atomic<int> learnt_ = 0;
+  std::atomic<int> learnt_ = 0;            // calls that something was learnt from
+  std::atomic<unsigned> calls_ = 0;
 };
 
 }  // namespace op
