@@ -19,13 +19,14 @@ _COLORS = {"reached": "green", "below": "red", "": "default"}
 def table(rows: Sequence[Row]) -> Table:
     """Makes the table for a terminal."""
     made = Table(title="Kernels, one thread; medians of interleaved rounds", pad_edge=False)
-    for name in columns(rows):
+    names, others = columns(rows), _others(rows)
+    for name in names:
         left = name in {"work", "against", "verdict", "bound"}
         made.add_column(name, justify="left" if left else "right", overflow="fold")
     for before, row in zip([None, *rows], rows, strict=False):
         if before is None or before.work != row.work:
             made.add_section()
-        cells = dict(zip(columns(rows), _cells(row, _others(rows)), strict=True))
+        cells = dict(zip(names, _cells(row, others), strict=True))
         cells["work"] = "" if before and before.work == row.work else row.work
         cells["verdict"] = f"[{_COLORS[row.verdict]}]{row.verdict}[/]"
         made.add_row(*cells.values())
@@ -34,8 +35,8 @@ def table(rows: Sequence[Row]) -> Table:
 
 def markdown(rows: Sequence[Row]) -> str:
     """Returns the table in Markdown."""
-    names = columns(rows)
-    lines = [names, ["---"] * len(names), *(list(_cells(row, _others(rows))) for row in rows)]
+    names, others = columns(rows), _others(rows)
+    lines = [names, ["---"] * len(names), *(list(_cells(row, others)) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

@@ -49,14 +49,14 @@ def _case(own: Own, work: str, op: str, arguments: Sequence[object], attributes:
     feed = arrays[0]
     call = _torch_call(own, op, arguments)
     *executorch_op, executorch_trivial = _executorch(own, op, arguments)
-    bare = own.standalone.prepare(op, [np.ascontiguousarray(array) for array in arrays], attributes)
+    kernel = own.kernel("kernel", op, arrays, attributes)
     nothing = own.standalone.prepare("square", [np.zeros(1, np.float32)])
     trivial = [_torch_trivial(feed), onnx_models.trivial_lane(feed), executorch_trivial]
     lanes = [
-        *(_first(lane) for lane in own.kernel("kernel", op, arrays, attributes)),
+        *map(_first, kernel),
         Lane("Python's call of a kernel", repeat(nothing)),
         *trivial,
-        *(lane for each in trivial for lane in own.lanes(f"{each.name}, kernel", _in_turns(each, bare), list)),
+        *(lane for each in trivial for lane in own.lanes(f"{each.name}, kernel", _in_turns(each, kernel[0]), list)),
         *own.lanes("torch op", inference(call), lambda: tensors(call)[:1], "first"),
         *own.lanes("torch loop", _scripted(op, arguments), lambda: tensors(call)[:1], "first"),
         *onnx_models.op_lanes(own, "ORT op", op, feed, arrays[1:], _OUTPUTS[op], "first", 1, **attributes),
@@ -71,10 +71,10 @@ def _torch_trivial(feed: Array) -> Lane:
     return Lane("torch trivial", inference(torch.from_numpy(feed).neg))
 
 
-def _in_turns(trivial: Lane, kernel: Callable[[], object]) -> Callable[[int], object]:
+def _in_turns(trivial: Lane, kernel: Lane) -> Callable[[int], object]:
     def both() -> None:
         trivial.run(1)
-        kernel()
+        kernel.run(1)
 
     return repeat(both)
 

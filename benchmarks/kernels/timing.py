@@ -23,8 +23,8 @@ Clock = Callable[[], float]
 SAMPLE_SECONDS = 0.002
 # A lane that is slower sits rounds out, so that it takes no longer than this in each on average.
 ROUND_SECONDS = 0.25
-# A lane that is faster runs once before each sample.
-WARM_SECONDS = 0.05
+# A lane that is faster runs once, untimed, before each sample.
+_UNTIMED_SECONDS = 0.05
 _MOST_REPEATS = 1_000_000
 _WARM_RUNS = 5
 _WARM_SECONDS = 0.1
@@ -118,7 +118,7 @@ def pace(lane: Lane, clock: Clock = time.perf_counter, sample_seconds: float = S
     while seconds < sample_seconds and repeats < _MOST_REPEATS:
         repeats *= 2 if seconds <= 0 else min(10, max(2, math.ceil(sample_seconds / seconds)))
         seconds = _timed(lane, repeats, clock)
-    return Pace(repeats, max(1, math.ceil(seconds / ROUND_SECONDS)), seconds / repeats < WARM_SECONDS)
+    return Pace(repeats, max(1, math.ceil(seconds / ROUND_SECONDS)), seconds / repeats < _UNTIMED_SECONDS)
 
 
 def _warm(lane: Lane, clock: Clock) -> None:

@@ -97,15 +97,11 @@ class WeightGradient {
     }
   }
 
-  /// Copies columns of the gates to strip[count][kStrip]; a width that the compiler knows is copied without a call.
+  /// Copies columns of the gates to strip[count][kStrip].
   void copy_strip(std::int64_t first, std::int64_t count, std::int64_t gate, std::int64_t width, float* strip) const {
     const float* from = d_gates_ + first * 3 * size_.hidden + gate;
     for (std::int64_t k = 0; k < count; ++k, from += 3 * size_.hidden, strip += kStrip) {
-      if (width == kStrip) {
-        std::copy_n(from, kStrip, strip);
-      } else {
-        std::copy_n(from, width, strip);
-      }
+      std::copy_n(from, width, strip);
     }
   }
 

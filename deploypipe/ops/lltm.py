@@ -59,15 +59,11 @@ def _setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, .
     ctx.save_for_backward(input, h0, c0, weight, states, gates, cells)
 
 
-def _backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
+def _backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor, ...]:
     # The gates and cells, which are the last two, have none.
-    _, h0, _, _, states, _, _ = ctx.saved_tensors
-    of_output, of_h, of_c = gradients[:3]
-    given = (
-        torch.zeros_like(states) if of_output is None else of_output,
-        torch.zeros_like(h0) if of_h is None else of_h,
-        torch.zeros_like(h0) if of_c is None else of_c,
-    )
+    _, h0, c0, _, states, _, _ = ctx.saved_tensors
+    pairs = zip(gradients[:3], (states, h0, c0), strict=True)
+    given = (torch.zeros_like(like) if gradient is None else gradient for gradient, like in pairs)
     grads: tuple[Tensor, ...] = torch.ops.deploypipe.lltm_backward(*given, *ctx.saved_tensors)
     return grads
 
