@@ -49,18 +49,20 @@ HWY_INLINE IntVector load_codes(const std::uint8_t* codes) {
   return hn::PromoteTo(Ints(), hn::LoadU(bytes, codes));
 }
 
-constexpr std::int32_t kBase = ((127 - 12) << 23) + (1 << 18);  // the bits of r for code 0: 2^-12 * (1 + 1/32)
+/// 1 / r, with the bits of the division.
+HWY_INLINE Vector inverse(Vector r) { return hn::Div(hn::Set(Floats(), 1.0f), r); }
 
 HWY_INLINE Cell decode_cell(const std::uint8_t* codes) {
   const Floats d;
   const Ints i;
   const Vector one = hn::Set(d, 1.0f);
+  constexpr std::int32_t kBase = ((127 - 12) << 23) + (1 << 18);  // the bits of r for code 0
   const Vector r = hn::BitCast(d, hn::Add(hn::ShiftLeft<19>(load_codes(codes)), hn::Set(i, kBase)));
   const Vector b = hn::ConvertTo(d, load_codes(codes + kTile));
   const Vector beta = hn::MulAdd(b, hn::Set(d, 1.0f / 256), hn::Set(d, 0.5f / 256));
   const Vector c = hn::ConvertTo(d, load_codes(codes + 2 * kTile));
   const Vector log_c = hn::MulAdd(c, hn::Set(d, 12.0f / 256), hn::Set(d, 6.0f / 256 - 8.0f));
-  return {hn::Div(one, r), beta, hn::Add(log_c, hn::Mul(r, hn::Sub(beta, one))), r};
+  return {inverse(r), beta, hn::Add(log_c, hn::Mul(r, hn::Sub(beta, one))), r};
 }
 
 void decode(const CwsCodeTable* from, const std::int32_t* features, std::int64_t count, float* tile) {
@@ -70,18 +72,18 @@ void decode(const CwsCodeTable* from, const std::int32_t* features, std::int64_t
   }
 }
 
-/// Looks up the parameters of a winner in a tile of codes; the same operations as `decode_cell`, on one hash.
+/// Looks up the parameters of a winner in a tile of codes.
 struct Find {
   const std::uint8_t* codes;
   std::int64_t feature_step;
 
   HWY_INLINE void operator()(std::int32_t place, std::int64_t j, float& ri, float& beta) const {
-    const std::uint8_t* code = codes + place * feature_step + j;
-    const std::int32_t bits = (std::int32_t{code[0]} << 19) + kBase;
-    float r = 0.0f;
-    hwy::CopyBytes<4>(&bits, &r);
-    ri = 1.0f / r;
-    beta = static_cast<float>(code[kTile]) * (1.0f / 256) + 0.5f / 256;
+    HWY_ALIGN float cell[4 * kTile];
+    const std::uint8_t* at = codes + place * feature_step;
+    const std::size_t part = static_cast<std::size_t>(j) / kLanes * kLanes;
+    store(decode_cell(at + part), cell + part);
+    ri = cell[j];
+    beta = cell[kTile + j];
   }
 };
 
