@@ -5,13 +5,16 @@ from __future__ import annotations
 import platform as host
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deploypipe.errors import DeployError, nearest
 
 SHIPPED = Path(__file__).parent / "targets"
+
+# RMS error over the spread of the reference that is to be expected of a precision at most.
+NORMALIZED_ERRORS = {"fp32": 1e-4, "int8-dynamic": 0.1, "int8-static": 0.1, "int8-weight": 0.1, "int4-weight": 0.3}
 
 
 class _Strict(BaseModel):
@@ -24,17 +27,19 @@ class ArtifactRequest(_Strict):
     Attributes:
         runtime: A name of `deploypipe runtimes`.
         precision: A precision that the runtime offers.
-        decomposed: Replaces custom ops by their reference, for a stock runtime without our kernels.
+        decomposed: Custom ops are replaced by their reference, for a stock runtime without our kernels; None
+            leaves it to the runtime.
     """
 
     runtime: str
     precision: str = "fp32"
-    decomposed: bool = False
+    decomposed: bool | None = None
 
     @property
     def folder(self) -> str:
         """Name of its bundle's folder."""
-        return f"{self.runtime}-{self.precision}{'-decomposed' if self.decomposed else ''}"
+        suffix = {None: "", True: "-decomposed", False: "-native"}[self.decomposed]
+        return f"{self.runtime}-{self.precision}{suffix}"
 
 
 class Limits(_Strict):
@@ -51,6 +56,23 @@ class Limits(_Strict):
     accuracy_drop: float = Field(default=0.5, ge=0)
 
 
+class LimitRequest(_Strict):
+    """What a target says of limits; the attributes are those of `Limits`.
+
+    Attributes:
+        normalized_error: None takes the value of the precision.
+    """
+
+    normalized_error: float | None = Field(default=None, gt=0)
+    unequal_share: float = Field(default=1e-4, ge=0)
+    accuracy_drop: float = Field(default=0.5, ge=0)
+
+    def resolve(self, precision: str) -> Limits:
+        """Returns the limits of an artifact of a precision."""
+        error = self.normalized_error or NORMALIZED_ERRORS[precision]
+        return Limits(normalized_error=error, unequal_share=self.unequal_share, accuracy_drop=self.accuracy_drop)
+
+
 class Target(_Strict):
     """A platform that bundles are built for.
 
@@ -59,6 +81,7 @@ class Target(_Strict):
         description: One line for `deploypipe targets`.
         platform: `host`, or the platform that the bundles are for.
         max_size: Upper bound of dynamic axes for runtimes that plan memory ahead.
+        batches: Sizes of the batch for artifacts that cannot leave it open.
         artifacts: What to build.
         limits: What the verdict demands.
     """
@@ -68,7 +91,8 @@ class Target(_Strict):
     platform: str = "host"
     max_size: int = Field(default=64, ge=1)
     artifacts: tuple[ArtifactRequest, ...] = Field(alias="artifact", min_length=1)
-    limits: Limits = Limits()
+    batches: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1,), min_length=1)
+    limits: LimitRequest = LimitRequest()
 
 
 def this_platform() -> str:
@@ -115,7 +139,7 @@ def _explain(error: ValidationError, origin: str) -> DeployError:
 
 
 def _keys(where: list[str]) -> list[str]:
-    tables: dict[str, type[BaseModel]] = {"artifact": ArtifactRequest, "limits": Limits}
+    tables: dict[str, type[BaseModel]] = {"artifact": ArtifactRequest, "limits": LimitRequest}
     model = tables.get(where[0], Target) if len(where) > 1 else Target
     return [field.alias or name for name, field in model.model_fields.items()]
 

@@ -42,10 +42,10 @@ def cli(tmp_path: Path) -> Cli:
 
 
 def fresh_cache(folder: Path) -> Path:
-    """Makes an empty cache that shares the op libraries, which take long to build, with the usual one."""
+    """Makes an empty cache that shares what takes long to make with the usual one: op libraries, environments."""
     shared = cache.root()
     folder.mkdir()
-    for name in ("native", "native-trees"):
+    for name in ("native", "native-trees", "environments"):
         (shared / name).mkdir(parents=True, exist_ok=True)
         (folder / name).symlink_to((shared / name).resolve())
     return folder

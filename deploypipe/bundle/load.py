@@ -86,7 +86,7 @@ def load(path: str | Path, native: bool = True) -> Model:
 
 def _check_host(manifest: Manifest) -> None:
     package, wanted = manifest.runtime.package, manifest.runtime.min_version
-    found = installed.version(package)
+    found = runtimes.get(manifest.runtime.name).version()
     if found is None:
         raise DeployError(f"{package} is not installed", f"Run `pip install {package}=={manifest.runtime.built_with}`.")
     if Version(Version(found).base_version) < Version(wanted):

@@ -21,7 +21,7 @@ from deploypipe.target import ArtifactRequest, Target, this_platform
 
 if TYPE_CHECKING:
     from deploypipe.capture import Program
-    from deploypipe.runtimes import Lowered, Runtime
+    from deploypipe.runtimes import Form, Lowered, Runtime
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Contents:
         program: The captured model.
         target: Whom it is for.
         request: Which of the target's artifacts this is.
+        form: How it was lowered.
         artifact: The lowered file.
         lowered: Facts of the lowering.
         key: Digest of all that the bundle is made from.
@@ -40,6 +41,7 @@ class Contents:
     program: Program
     target: Target
     request: ArtifactRequest
+    form: Form
     artifact: Path
     lowered: Lowered
     key: str
@@ -55,7 +57,7 @@ def pack(contents: Contents, folder: Path) -> Manifest:
     facts = contents.program.facts
     shutil.copyfile(contents.artifact, folder / runtime.ARTIFACT)
     shutil.copyfile(contents.program.folder / GOLDEN, folder / GOLDEN)
-    ops = tuple(_op(name, runtime, contents.request, folder) for name in facts.ops)
+    ops = tuple(_op(name, runtime, contents.form, folder) for name in facts.ops)
     files, sizes = integrity.listing(folder)
     manifest = Manifest(
         model=contents.program.spec.name,
@@ -68,7 +70,7 @@ def pack(contents: Contents, folder: Path) -> Manifest:
         inputs=facts.inputs,
         outputs=facts.outputs,
         axes=facts.axes,
-        limits=contents.target.limits,
+        limits=contents.target.limits.resolve(contents.request.precision),
         finite_inputs=_finite(facts.ops),
         sizes=sizes,
         files=files,
@@ -81,20 +83,21 @@ def pack(contents: Contents, folder: Path) -> Manifest:
 
 def seal(manifest: Manifest, finding: Finding, folder: Path) -> Manifest:
     """Writes the verdict, and the path that each op was found to take, into the manifest."""
-    ops = tuple(op.model_copy(update={"path": _path(op, finding, manifest)}) for op in manifest.ops)
+    ops = tuple(op.model_copy(update={"path": _path(op, finding)}) for op in manifest.ops)
     sealed = manifest.model_copy(update={"ops": ops, "verdict": finding.verdict})
     manifests.write(sealed, folder)
     return sealed
 
 
-def _path(op: OpInfo, finding: Finding, manifest: Manifest) -> str:
+def _path(op: OpInfo, finding: Finding) -> str:
     found = finding.paths[op.name]
-    return "decomposed" if manifest.request.decomposed and found != "native" else found
+    return op.path if op.path == "decomposed" and found != "native" else found
 
 
-def _op(name: str, runtime: Runtime, request: ArtifactRequest, folder: Path) -> OpInfo:
-    if request.decomposed:
-        return OpInfo(name=name, path="decomposed", reason="the target asks for a decomposed graph")
+def _op(name: str, runtime: Runtime, form: Form, folder: Path) -> OpInfo:
+    if form.decomposed:
+        who = "by default" if runtime.DECOMPOSES else "because the target asks for it"
+        return OpInfo(name=name, path="decomposed", reason=f"{runtime.NAME} decomposes it {who}")
     usable = native.available(runtime.BINDING)
     if not usable.ok and runtime.PORTABLE:
         return OpInfo(name=name, path="inlined", reason=usable.reason)
@@ -111,7 +114,7 @@ def _runtime_info(runtime: Runtime, lowered: Lowered) -> RuntimeInfo:
         name=runtime.NAME,
         package=runtime.PACKAGE,
         min_version=runtime.MIN_VERSION,
-        built_with=installed.version(runtime.PACKAGE) or "",
+        built_with=runtime.version() or "",
         notes=dict(lowered.notes),
     )
 
@@ -121,6 +124,15 @@ def _finite(ops: Sequence[str]) -> bool:
 
 
 def _versions() -> dict[str, str]:
-    names = ("deploypipe", "torch", "onnx", "onnxscript", "onnxruntime", "executorch")
+    names = (
+        "deploypipe",
+        "torch",
+        "onnx",
+        "onnxscript",
+        "onnxruntime",
+        "executorch",
+        "litert-torch",
+        "ai-edge-quantizer",
+    )
     versions = {name: found for name in names if (found := installed.version(name))}
     return versions | {"python": platform.python_version(), "numpy": metadata.version("numpy")}

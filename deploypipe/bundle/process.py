@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from deploypipe import environments
 from deploypipe.bundle.frames import Frame, receive, send
 from deploypipe.errors import DeployError
 
@@ -41,7 +42,12 @@ class Worker:
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory()
         self._errors: IO[bytes] = tempfile.TemporaryFile()
-        home = {"HOME": self._folder.name, "DEPLOYPIPE_CACHE": str(Path(self._folder.name) / "cache")}
+        home = {
+            "HOME": self._folder.name,
+            "DEPLOYPIPE_CACHE": str(Path(self._folder.name) / "cache"),
+            # Part of the runtime, as its packages are.
+            "DEPLOYPIPE_ENVIRONMENTS": str(environments.root().resolve()),
+        }
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-m", "deploypipe.bundle.worker", str(self._bundle)],
             stdin=subprocess.PIPE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,11 +73,13 @@ class Program:
         Raises:
             DeployError: The reference of an op cannot follow a dynamic axis.
         """
+        from deploypipe.oplib import registry
+
         exported = self.exported()
         if not self.facts.ops:
             return exported
         try:
-            decomposed: ExportedProgram = exported.run_decompositions(_references(self.facts.ops))
+            decomposed: ExportedProgram = exported.run_decompositions(registry.references(self.facts.ops))
         except Exception as error:
             raise self._not_decomposed(first_line(error)) from error
         if fixed := _fixed_axis(decomposed, self.facts.inputs):
@@ -304,15 +306,3 @@ def _case(spec: ModelSpec, facts: Facts, sizes: dict[str, int], seed: int) -> Ca
         {info.name: tensor.numpy() for info, tensor in zip(facts.inputs, inputs, strict=True)},
         {info.name: array for info, array in zip(facts.outputs, outputs, strict=True)},
     )
-
-
-def _references(ops: Sequence[str]) -> dict[Any, Callable[..., Any]]:
-    import torch
-
-    from deploypipe.oplib import registry
-
-    return {
-        getattr(getattr(torch.ops, space), name).default: registry.provider(op)[1].reference
-        for op in ops
-        for space, name in [op.split("::")]
-    }

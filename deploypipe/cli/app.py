@@ -17,6 +17,8 @@ app = typer.Typer(
 )
 ops_app = typer.Typer(help="Custom ops: list them, build their libraries, begin a new one.", no_args_is_help=True)
 app.add_typer(ops_app, name="ops")
+runtimes_app = typer.Typer()
+app.add_typer(runtimes_app, name="runtimes")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Data = Annotated[str, typer.Option(help="Data set: digits or fashion-mnist.")]
@@ -52,12 +54,24 @@ def targets(as_json: Json = False) -> None:
     catalog.targets(as_json)
 
 
-@app.command()
-def runtimes(as_json: Json = False) -> None:
-    """List the runtimes and whether they can be used here."""
-    from deploypipe.cli import catalog
+@runtimes_app.callback(invoke_without_command=True)
+def runtimes(context: typer.Context, as_json: Json = False) -> None:
+    """List the runtimes and whether they can be used here, or install one that needs an environment of its own."""
+    if context.invoked_subcommand is None:
+        from deploypipe.cli import catalog
 
-    catalog.runtimes(as_json)
+        catalog.runtimes(as_json)
+
+
+@runtimes_app.command("install")
+def install_runtime(
+    name: Annotated[str, typer.Argument(help="tflite-runtime, which needs an older numpy than the others.")],
+    force: Annotated[bool, typer.Option(help="Replace the environment that is there.")] = False,
+) -> None:
+    """Install a runtime into an environment of its own, and probe it."""
+    from deploypipe.cli import environments
+
+    environments.install(name, force)
 
 
 @app.command()

@@ -28,7 +28,7 @@ def library(binding: str, source: OpSource = PROJECT, platform: str | None = Non
     """Returns the op library of a source for a runtime, building it when it is not there yet.
 
     Args:
-        binding: The runtime: torch, onnxruntime or executorch.
+        binding: The runtime: torch, onnxruntime, executorch or litert.
         source: The project's ops, or a user's.
         platform: None for this machine, or a platform that has a toolchain file.
 

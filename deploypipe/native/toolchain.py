@@ -18,7 +18,7 @@ from deploypipe.availability import Availability
 from deploypipe.errors import DeployError
 from deploypipe.native.sources import PROJECT, OpSource
 
-BINDINGS = ("torch", "onnxruntime", "executorch")
+BINDINGS = ("torch", "onnxruntime", "executorch", "litert")
 """The runtimes that op libraries are built for."""
 
 STANDALONE = "standalone"
@@ -26,6 +26,8 @@ STANDALONE = "standalone"
 
 # The headers' version, so the oldest runtime that the library works with.
 _ORT_FLOOR = "1.21"
+# The version that csrc/bindings/litert_api.h speaks of, whatever is installed here.
+_LITERT = {"ai-edge-litert": "2.3"}
 _OLDEST_GCC = 12
 
 
@@ -73,9 +75,11 @@ def missing(binding: str, platform: str | None = None, source: OpSource = PROJEC
 
 
 def abi(binding: str) -> dict[str, str]:
-    """Returns the oldest runtime that a library built here works with, as {package: version}."""
+    """Returns the oldest runtime that a library built here works with, as {distribution: version}."""
     if known(binding) == "onnxruntime":
         return {binding: _ORT_FLOOR}
+    if binding == "litert":
+        return _LITERT
     version = installed_version(binding)
     if version is None:
         raise DeployError(f"{binding} is not installed", _install(binding))
@@ -215,7 +219,7 @@ def _lack_of_highway(source: OpSource) -> Lack | None:
 
 
 def _lack_of_runtime(binding: str, platform: str | None) -> Lack | None:
-    if binding == STANDALONE:
+    if binding in {"litert", STANDALONE}:
         return None
     if binding == "onnxruntime":
         return _lack_of_headers()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deploypipe.errors import DeployError, nearest
 
@@ -106,3 +107,14 @@ def provider(op: str) -> tuple[OpLibrary, OpSpec]:
             "Write it as an op library and call deploypipe.ops.load(DIR) before the model is made.",
         )
     return found
+
+
+def references(ops: Sequence[str]) -> dict[Any, Callable[..., Any]]:
+    """Returns the decomposition of each op, given as `namespace::op`, as `run_decompositions` takes them."""
+    import torch
+
+    return {
+        getattr(getattr(torch.ops, space), name).default: provider(op)[1].reference
+        for op in ops
+        for space, name in [op.split("::")]
+    }

@@ -67,6 +67,9 @@ class OpSpec:
             (opset 20), between the op's own input and output names. None derives it from
             `reference`, which must then export with every named dimension dynamic.
         float_inputs: Inputs that no quantizer may touch.
+        states: Inputs that carry state along axis 0 of the first input, in order. The op over a sequence then
+            equals the op over its parts one after another: its first output grows along axis 0, and the
+            others are the states after it. What follows the states are parameters.
         finite: The op is undefined for NaN and infinity: models that use it refuse such inputs.
     """
 
@@ -77,4 +80,5 @@ class OpSpec:
     gradient: Gradient | None = None
     onnx_body: str | None = None
     float_inputs: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
     finite: bool = False

@@ -130,4 +130,5 @@ SPEC = OpSpec(
     samples=samples,
     gradient=Gradient(_backward, _setup_context, training="lltm_training"),
     onnx_body=_ONNX_BODY,
+    states=("h0", "c0"),
 )

@@ -178,4 +178,5 @@ SPEC = OpSpec(
     samples=samples,
     metric=dataclasses.replace(NORMALIZED_ERROR, limit=LIMIT),
     onnx_body=_ONNX_BODY,
+    states=("h0", "c0"),
 )

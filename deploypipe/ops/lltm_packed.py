@@ -64,4 +64,4 @@ _ONNX_BODY = f"""
     {lltm.ONNX_STEPS}
 """
 
-SPEC = OpSpec(name="lltm_packed", reference=reference, samples=samples, onnx_body=_ONNX_BODY)
+SPEC = OpSpec(name="lltm_packed", reference=reference, samples=samples, onnx_body=_ONNX_BODY, states=("h0", "c0"))

@@ -29,6 +29,12 @@ class Job:
     request: ArtifactRequest
 
     @property
+    def decomposed(self) -> bool:
+        """Whether custom ops are decomposed, as the target or else the runtime says."""
+        asked = self.request.decomposed
+        return runtimes.get(self.request.runtime).DECOMPOSES if asked is None else asked
+
+    @property
     def row(self) -> str:
         """Its place under the output folder."""
         return f"{self.spec.name}/{self.target.name}/{self.request.folder}"

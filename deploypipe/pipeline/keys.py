@@ -12,11 +12,22 @@ from deploypipe.spec import ModelSpec
 from deploypipe.target import ArtifactRequest, Target
 
 if TYPE_CHECKING:
-    from deploypipe.runtimes import Runtime
+    from deploypipe.runtimes import Form, Runtime
 
 CAPTURE_SOURCES = ("capture", "oplib", "ops", "predict.py", "spec.py", "tensors.py")
 LOWER_SOURCES = ("capture", "oplib", "ops", "runtimes", "tensors.py")
-TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime", "executorch", "torchao", "numpy")
+TOOLS = (
+    "torch",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+    "executorch",
+    "torchao",
+    "numpy",
+    "litert-torch",
+    "ai-edge-litert",
+    "ai-edge-quantizer",
+)
 
 
 def capture(spec: ModelSpec, max_size: int | None) -> str | None:
@@ -28,12 +39,12 @@ def capture(spec: ModelSpec, max_size: int | None) -> str | None:
     return digest(content, max_size, _loaded_ops(), installed.version("torch"), sources_digest(*CAPTURE_SOURCES))
 
 
-def lower(capture_key: str | None, runtime: Runtime, decomposed: bool) -> str | None:
+def lower(capture_key: str | None, runtime: Runtime, form: Form) -> str | None:
     """Key of an artifact."""
     if capture_key is None:
         return None
-    versions = {tool: installed.version(tool) for tool in TOOLS}
-    return digest(capture_key, runtime.NAME, decomposed, versions, sources_digest(*LOWER_SOURCES))
+    versions = {tool: installed.version(tool) for tool in TOOLS} | {runtime.PACKAGE: runtime.version()}
+    return digest(capture_key, runtime.NAME, dataclasses.asdict(form), versions, sources_digest(*LOWER_SOURCES))
 
 
 def bundle(

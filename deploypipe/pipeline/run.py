@@ -16,6 +16,7 @@ from deploypipe.pipeline import keys
 from deploypipe.pipeline.deliver import deliver
 from deploypipe.pipeline.jobs import Job, check_out
 from deploypipe.pipeline.outcome import Event, Outcome, Settings
+from deploypipe.runtimes import Form, Lowered
 
 if TYPE_CHECKING:
     from deploypipe.bundle.pack import Contents
@@ -110,29 +111,34 @@ def _capture(job: Job, stages: Stages, states: dict[str, str]) -> Program:
 
 def _bundle(job: Job, program: Program, stages: Stages, states: dict[str, str]) -> Path:
     from deploypipe.bundle.pack import Contents
-    from deploypipe.runtimes import Lowered
 
     runtime = runtimes.get(job.request.runtime)
-    # Without custom ops a decomposed graph is the graph.
-    decomposed = job.request.decomposed and bool(program.facts.ops)
+    form = _form(job, program)
 
     def lower(folder: Path) -> None:
-        lowered = runtime.lower(program, decomposed, folder / runtime.ARTIFACT)
+        lowered = runtime.lower(program, form, folder / runtime.ARTIFACT)
         (folder / NOTES).write_text(json.dumps(dict(lowered.notes)))
 
-    lower_key = keys.lower(program.key, runtime, decomposed)
+    lower_key = keys.lower(program.key, runtime, form)
     lowered, states["lower"] = stages.run(job.row, "lower", lower_key, lower)
     key = keys.bundle(lower_key, job.target, job.request, program.facts.ops, runtime)
     contents = Contents(
         program=program,
         target=job.target,
         request=job.request,
+        form=form,
         artifact=lowered / runtime.ARTIFACT,
         lowered=Lowered(json.loads((lowered / NOTES).read_text())),
         key=key or "",
     )
     folder, states["verify"] = stages.run(job.row, "verify", key, lambda folder: _verified(contents, folder))
     return folder
+
+
+def _form(job: Job, program: Program) -> Form:
+    # Without custom ops a decomposed graph is the graph.
+    decomposed = job.decomposed and bool(program.facts.ops)
+    return Form(decomposed, job.request.precision, job.target.batches)
 
 
 def _verified(contents: Contents, folder: Path) -> None:

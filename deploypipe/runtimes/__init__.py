@@ -6,11 +6,11 @@ from importlib import import_module
 from typing import cast
 
 from deploypipe.errors import DeployError, nearest
-from deploypipe.runtimes.protocol import Lowered, Runtime, Session
+from deploypipe.runtimes.protocol import Form, Lowered, Runtime, Session
 
-__all__ = ["NAMES", "Lowered", "Runtime", "Session", "get"]
+__all__ = ["NAMES", "Form", "Lowered", "Runtime", "Session", "get"]
 
-NAMES = ("torchscript", "aotinductor", "onnxruntime", "executorch")
+NAMES = ("torchscript", "aotinductor", "onnxruntime", "executorch", "litert", "tflite-runtime")
 
 
 def get(name: str) -> Runtime:
@@ -21,4 +21,4 @@ def get(name: str) -> Runtime:
     """
     if name not in NAMES:
         raise DeployError(f"There is no runtime '{name}'", nearest(name, list(NAMES)))
-    return cast(Runtime, import_module(f"{__name__}.{name}"))
+    return cast(Runtime, import_module(f"{__name__}.{name.replace('-', '_')}"))

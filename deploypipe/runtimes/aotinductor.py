@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploypipe import cache
+from deploypipe import cache, installed
 from deploypipe.availability import Availability
 from deploypipe.errors import DeployError, first_line
-from deploypipe.runtimes.protocol import Lowered
+from deploypipe.runtimes.protocol import Form, Lowered
 from deploypipe.runtimes.torch_session import TorchSession, load_libraries
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ DESCRIPTION = "AOTInductor, a compiled library for Python and C++ servers on lib
 ARTIFACT = "model.pt2"
 PRECISIONS: tuple[str, ...] = ("fp32",)
 BINDING = "torch"
+DECOMPOSES = False
 PORTABLE = False
 PLANS_MEMORY = False
 PACKAGE = "torch"
@@ -41,7 +42,12 @@ def available() -> Availability:
     return Availability(True)
 
 
-def lower(program: Program, decomposed: bool, artifact: Path) -> Lowered:
+def version() -> str | None:
+    """Returns the installed version."""
+    return installed.version(PACKAGE)
+
+
+def lower(program: Program, form: Form, artifact: Path) -> Lowered:
     """Compiles the exported graph; weights lie inside the package.
 
     Raises:
@@ -49,7 +55,7 @@ def lower(program: Program, decomposed: bool, artifact: Path) -> Lowered:
     """
     import torch
 
-    exported = program.decomposed() if decomposed else program.exported()
+    exported = program.decomposed() if form.decomposed else program.exported()
     march, width = PORTABLE_ISA.get(platform.machine(), (None, None))
     # Its own cache would lie in the system's folder for temporary files.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.root() / "inductor"))

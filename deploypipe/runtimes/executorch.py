@@ -13,7 +13,7 @@ from deploypipe import installed
 from deploypipe.availability import Availability
 from deploypipe.errors import DeployError, first_line
 from deploypipe.runtimes.op_libraries import load_libraries
-from deploypipe.runtimes.protocol import Lowered
+from deploypipe.runtimes.protocol import Form, Lowered
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,7 @@ DESCRIPTION = "ExecuTorch with XNNPACK, for phones"
 ARTIFACT = "model.pte"
 PRECISIONS: tuple[str, ...] = ("fp32",)
 BINDING = "executorch"
+DECOMPOSES = False
 PORTABLE = False
 PLANS_MEMORY = True
 PACKAGE = "executorch"
@@ -69,12 +70,17 @@ def available() -> Availability:
     return installed.extra(EXTRA)
 
 
-def lower(program: Program, decomposed: bool, artifact: Path) -> Lowered:
+def version() -> str | None:
+    """Returns the installed version."""
+    return installed.version(PACKAGE)
+
+
+def lower(program: Program, form: Form, artifact: Path) -> Lowered:
     """Partitions the graph for XNNPACK and writes the program with its memory plan."""
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import ExecutorchBackendConfig, to_edge_transform_and_lower
 
-    exported = _folded(program.decomposed()) if decomposed else program.exported()
+    exported = _folded(program.decomposed()) if form.decomposed else program.exported()
     try:
         edge = to_edge_transform_and_lower(_mended(exported), partitioner=[XnnpackPartitioner()])
         compiled = edge.to_executorch(ExecutorchBackendConfig(constant_tensor_alignment=CONSTANT_ALIGNMENT))

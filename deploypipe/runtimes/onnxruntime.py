@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from deploypipe import installed
 from deploypipe.availability import Availability
 from deploypipe.errors import DeployError
-from deploypipe.runtimes.protocol import Lowered
+from deploypipe.runtimes.protocol import Form, Lowered
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +31,7 @@ DESCRIPTION = "ONNX Runtime, for servers, desktop apps and the browser"
 ARTIFACT = "model.onnx"
 PRECISIONS: tuple[str, ...] = ("fp32",)
 BINDING = "onnxruntime"
+DECOMPOSES = False
 PORTABLE = True
 PLANS_MEMORY = False
 PACKAGE = "onnxruntime"
@@ -69,15 +70,20 @@ def available() -> Availability:
     return installed.extra(EXTRA)
 
 
-def lower(program: Program, decomposed: bool, artifact: Path) -> Lowered:
+def version() -> str | None:
+    """Returns the installed version."""
+    return installed.version(PACKAGE)
+
+
+def lower(program: Program, form: Form, artifact: Path) -> Lowered:
     """Exports the graph with the ops of libraries as nodes, and adds their function bodies."""
     import onnx
 
     from deploypipe.runtimes import onnx_ops
 
     facts = program.facts
-    exported = program.decomposed() if decomposed else program.exported()
-    ops = () if decomposed else facts.ops
+    exported = program.decomposed() if form.decomposed else program.exported()
+    ops = () if form.decomposed else facts.ops
     model = _export(exported, facts.inputs, facts.outputs, onnx_ops.translations(ops))
     onnx_ops.attach_bodies(model, ops)
     _name_axes(model, facts.inputs)

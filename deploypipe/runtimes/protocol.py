@@ -17,6 +17,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Form:
+    """How an artifact is asked for.
+
+    Attributes:
+        decomposed: Custom ops are replaced by their reference.
+        precision: One of the runtime's `PRECISIONS`.
+        batches: The sizes of the batch, where the runtime cannot leave it open.
+    """
+
+    decomposed: bool = False
+    precision: str = "fp32"
+    batches: tuple[int, ...] = (1,)
+
+
+@dataclass(frozen=True)
 class Lowered:
     """What lowering made, beside the artifact itself.
 
@@ -46,6 +61,7 @@ class Runtime(Protocol):
         ARTIFACT: File name of the artifact in a bundle.
         PRECISIONS: What `lower` offers.
         BINDING: The op library that serves this runtime, a name of `native.BINDINGS`.
+        DECOMPOSES: Custom ops are decomposed unless the target says otherwise.
         PORTABLE: An artifact with custom ops must also run without any op library.
         PLANS_MEMORY: It plans memory for the largest sizes, so a target's `max_size` bounds dynamic axes.
         PACKAGE: The distribution that executes the artifact.
@@ -58,6 +74,7 @@ class Runtime(Protocol):
     ARTIFACT: str
     PRECISIONS: tuple[str, ...]
     BINDING: str
+    DECOMPOSES: bool
     PORTABLE: bool
     PLANS_MEMORY: bool
     PACKAGE: str
@@ -67,7 +84,10 @@ class Runtime(Protocol):
     def available(self) -> Availability:
         """Tells whether this machine can lower to this runtime and run it."""
 
-    def lower(self, program: Program, decomposed: bool, artifact: Path) -> Lowered:
+    def version(self) -> str | None:
+        """Returns the version of `PACKAGE` that executes artifacts here, or None."""
+
+    def lower(self, program: Program, form: Form, artifact: Path) -> Lowered:
         """Writes the artifact of a program.
 
         Raises:

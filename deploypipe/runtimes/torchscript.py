@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deploypipe import installed
 from deploypipe.availability import Availability
 from deploypipe.errors import DeployError, first_line
-from deploypipe.runtimes.protocol import Lowered
+from deploypipe.runtimes.protocol import Form, Lowered
 from deploypipe.runtimes.torch_session import TorchSession, load_libraries
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ DESCRIPTION = "TorchScript (legacy), for C++ servers on libtorch"
 ARTIFACT = "model.pt"
 PRECISIONS: tuple[str, ...] = ("fp32",)
 BINDING = "torch"
+DECOMPOSES = False
 PORTABLE = False
 PLANS_MEMORY = False
 PACKAGE = "torch"
@@ -32,7 +34,12 @@ def available() -> Availability:
     return Availability(True)
 
 
-def lower(program: Program, decomposed: bool, artifact: Path) -> Lowered:
+def version() -> str | None:
+    """Returns the installed version."""
+    return installed.version(PACKAGE)
+
+
+def lower(program: Program, form: Form, artifact: Path) -> Lowered:
     """Traces the module itself and freezes it.
 
     The exported graph is no source for a trace: the tracer takes its sizes for constants.
@@ -42,7 +49,7 @@ def lower(program: Program, decomposed: bool, artifact: Path) -> Lowered:
     """
     import torch
 
-    if decomposed:
+    if form.decomposed:
         raise DeployError(
             "TorchScript has no decomposed form: the tracer fixes the batch of an exported graph",
             "Take the native form, or ask another runtime for a decomposed one.",

@@ -15,7 +15,7 @@ from deploypipe import ModelSpec
 from deploypipe.capture import Program, capture, deployed, resolve
 from deploypipe.errors import DeployError
 from deploypipe.ops import LLTM, PackedLLTM
-from deploypipe.runtimes import torchscript
+from deploypipe.runtimes import Form, torchscript
 
 
 class Reader(torch.nn.Module):
@@ -111,7 +111,7 @@ def test_the_model_may_be_such_a_module_itself(tmp_path: Path) -> None:
 def test_every_lane_lowers_the_deployed_form(tmp_path: Path) -> None:
     """TorchScript traces the module and not the graph."""
     program = captured(tmp_path, Reader(), example_inputs=(torch.rand(2, 5, 3),))
-    torchscript.lower(program, False, tmp_path / "model.pt")
+    torchscript.lower(program, Form(), tmp_path / "model.pt")
     graph = str(torch.jit.load(tmp_path / "model.pt").inlined_graph)
     assert "deploypipe::lltm_packed" in graph
     assert "deploypipe::lltm(" not in graph

@@ -28,6 +28,7 @@ def modules_after(statement: str) -> set[str]:
 
 
 COMMANDS = [["--help"], ["build", "--help"], ["models"], ["targets"], ["runtimes"], ["doctor"], ["ops", "--help"]]
+COMMANDS += [["runtimes", "--help"], ["runtimes", "install", "--help"]]
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

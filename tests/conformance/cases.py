@@ -53,6 +53,9 @@ FORMS = (
     Form("onnxruntime", native=False),
     Form("executorch", empty=False),
     Form("executorch", native=False, decomposed=True, empty=False),
+    Form("litert", empty=False),
+    Form("litert", native=False, decomposed=True, empty=False),
+    Form("tflite-runtime", native=False, decomposed=True, empty=False),
 )
 
 # Parameters of a layer are constants of a model; what remains are its inputs.
@@ -149,7 +152,7 @@ def lower(model: ModelSpec, form: Form, folder: Path) -> runtimes.Session:
     program = Program.load(resolved, folder)
     runtime = runtimes.get(form.runtime)
     artifact = folder / runtime.ARTIFACT
-    runtime.lower(program, form.decomposed, artifact)
+    runtime.lower(program, runtimes.Form(form.decomposed), artifact)
     libraries = {registry.get(op.partition("::")[0]).source for op in program.facts.ops}
     paths = [native.library(runtime.BINDING, source) for source in libraries] if form.native else []
     return runtime.load(artifact, paths)

@@ -94,6 +94,15 @@ def test_another_platform_needs_its_own_runtime(monkeypatch: pytest.MonkeyPatch,
     assert toolchain.missing("executorch", "linux-aarch64") is None
 
 
+def test_nothing_need_be_installed_to_build_for_litert(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolchain, "package_folder", lambda package, platform: None)
+    monkeypatch.setattr(toolchain, "installed_version", lambda package: None)
+    assert native.available("litert").ok
+    assert native.abi("litert") == {"ai-edge-litert": "2.3"}
+    monkeypatch.setattr(toolchain, "tool", lambda name: f"/{name}")
+    assert toolchain.missing("litert", "linux-aarch64") is None
+
+
 def test_highway_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "one_simd.cpp").touch()
     monkeypatch.setenv("HIGHWAY_INCLUDE_DIR", str(tmp_path))

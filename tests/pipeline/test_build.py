@@ -127,9 +127,9 @@ def test_a_lowering_that_changes_the_answers_fails_the_build(
     runtime = runtimes.get("torchscript")
     real = runtime.lower
 
-    def wrong(program: Any, decomposed: bool, artifact: Path) -> Any:
+    def wrong(program: Any, form: Any, artifact: Path) -> Any:
         program.spec.module.second.data.mul_(1.01)
-        return real(program, decomposed, artifact)
+        return real(program, form, artifact)
 
     monkeypatch.setattr(runtime, "lower", wrong)
     with pytest.raises(VerdictError, match=r"plain/host/torchscript-fp32: y: normalized_error 0.0\d+, limit 0.0001"):
@@ -181,7 +181,7 @@ def test_a_model_that_cannot_be_captured_does_not_stop_the_others(built: Any, pl
 def test_nothing_half_made_is_left_when_a_stage_is_interrupted(
     built: Any, plain: Any, own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(_program: Any, _decomposed: bool, artifact: Path) -> Any:
+    def interrupted(_program: Any, _form: Any, artifact: Path) -> Any:
         artifact.write_bytes(b"half")
         raise KeyboardInterrupt
 

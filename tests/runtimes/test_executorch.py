@@ -10,7 +10,7 @@ import torch
 
 from deploypipe.capture import Program, capture, resolve
 from deploypipe.ops import CWS
-from deploypipe.runtimes import executorch
+from deploypipe.runtimes import Form, executorch
 from deploypipe.spec import ModelSpec
 
 
@@ -35,7 +35,7 @@ def program(tmp_path: Path) -> Program:
 
 def test_the_remainder_of_a_negative_number_has_the_sign_of_the_divisor(program: Program, tmp_path: Path) -> None:
     """Its own kernel gives remainder(-9, 4) = -1."""
-    executorch.lower(program, False, tmp_path / "model.pte")
+    executorch.lower(program, Form(), tmp_path / "model.pte")
     x = torch.arange(-20, 20)
 
     outputs = executorch.load(tmp_path / "model.pte", []).run([x.numpy()])
@@ -45,7 +45,7 @@ def test_the_remainder_of_a_negative_number_has_the_sign_of_the_divisor(program:
 
 
 def test_a_program_reports_its_delegates_and_its_memory(program: Program, tmp_path: Path) -> None:
-    notes = executorch.lower(program, False, tmp_path / "model.pte").notes
+    notes = executorch.lower(program, Form(), tmp_path / "model.pte").notes
     assert int(notes["planned_bytes"]) > 0
     assert notes["delegates"].isdigit()
 
@@ -66,7 +66,7 @@ def test_constants_begin_with_a_cache_line(tmp_path: Path) -> None:
 
     spec = resolve(ModelSpec("both", Both(), (torch.rand(2, 7),)))
     capture(spec, 64, tmp_path)
-    executorch.lower(Program.load(spec, tmp_path), False, tmp_path / "model.pte")
+    executorch.lower(Program.load(spec, tmp_path), Form(), tmp_path / "model.pte")
     content = (tmp_path / "model.pte").read_bytes()
     assert [content.index(table) % 64 for table in tables] == [0, 0]
 
@@ -77,7 +77,7 @@ def test_a_decomposed_table_is_unpacked_ahead_and_the_batch_may_grow(storage: st
     layer = CWS(7, 32, storage=storage)
     spec = resolve(ModelSpec("hashes", layer, (torch.rand(2, 7),)))
     capture(spec, 64, tmp_path)
-    executorch.lower(Program.load(spec, tmp_path), True, tmp_path / "model.pte")
+    executorch.lower(Program.load(spec, tmp_path), Form(decomposed=True), tmp_path / "model.pte")
     session = executorch.load(tmp_path / "model.pte", [])
     for batch in (1, 2, 5, 64):
         data = torch.rand(batch, 7)

@@ -33,7 +33,7 @@ def test_an_onnx_file_gives_the_same_answers_in_plain_onnxruntime(tmp_path: Path
     )
     (tmp_path / "out").mkdir()
     artifact = tmp_path / "out" / "model.onnx"
-    runtimes.get("onnxruntime").lower(captured, False, artifact)
+    runtimes.get("onnxruntime").lower(captured, runtimes.Form(), artifact)
 
     assert list(artifact.parent.iterdir()) == [artifact]
     model = onnx.load(artifact)
@@ -53,7 +53,7 @@ def test_an_onnx_file_gives_the_same_answers_in_plain_onnxruntime(tmp_path: Path
 def test_the_batch_stays_dynamic_beyond_the_exported_size(tmp_path: Path, name: str) -> None:
     module = torch.nn.Conv2d(1, 2, 3)
     runtime = runtimes.get(name)
-    runtime.lower(program(tmp_path, module, torch.rand(2, 1, 6, 6)), False, tmp_path / runtime.ARTIFACT)
+    runtime.lower(program(tmp_path, module, torch.rand(2, 1, 6, 6)), runtimes.Form(), tmp_path / runtime.ARTIFACT)
     session = runtime.load(tmp_path / runtime.ARTIFACT, [])
     for batch in (1, 3, 64):
         x = torch.rand(batch, 1, 6, 6)
@@ -63,7 +63,7 @@ def test_the_batch_stays_dynamic_beyond_the_exported_size(tmp_path: Path, name: 
 def test_torchscript_has_no_decomposed_form(tmp_path: Path) -> None:
     captured = program(tmp_path, CWS(3, 4), torch.rand(2, 3))
     with pytest.raises(DeployError, match="TorchScript has no decomposed form"):
-        runtimes.get("torchscript").lower(captured, True, tmp_path / "model.pt")
+        runtimes.get("torchscript").lower(captured, runtimes.Form(decomposed=True), tmp_path / "model.pt")
 
 
 def fails(*_: Any, **__: Any) -> Any:
@@ -84,7 +84,7 @@ def test_a_compiler_that_fails_is_an_error_with_a_cure(
     captured = program(tmp_path, torch.nn.ReLU(), torch.rand(2, 3))
     monkeypatch.setattr(home, function, fails)
     with pytest.raises(DeployError, match="an operator is not known") as caught:
-        runtimes.get(name).lower(captured, False, tmp_path / "artifact")
+        runtimes.get(name).lower(captured, runtimes.Form(), tmp_path / "artifact")
     assert "another runtime" in caught.value.cure
 
 

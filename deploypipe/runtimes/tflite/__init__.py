@@ -1,0 +1,1 @@
+"""What the two runtimes that read `.tflite` files share."""

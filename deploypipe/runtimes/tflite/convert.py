@@ -1,0 +1,243 @@
+"""A program becomes a `.tflite` file with float weights, by litert-torch."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from deploypipe import cache, fingerprint, installed
+from deploypipe.errors import DeployError, first_line
+from deploypipe.oplib import registry
+from deploypipe.runtimes.protocol import Form
+from deploypipe.runtimes.tflite import axes, batches, flatbuffer, kept_float, loops, lowerings, precision
+
+if TYPE_CHECKING:
+    import torch
+
+    from deploypipe.capture import Program
+    from deploypipe.tensors import TensorInfo
+
+# The first size of the first dynamic axis at which a graph is converted; each further one is its own.
+FIRST_SIZE = 8
+
+CONTENT, NOTES = "model.tflite", "notes.json"
+
+
+class _Graph(NamedTuple):
+    exported: torch.export.ExportedProgram
+    loops: list[loops.Loop]
+    notes: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A converted file.
+
+    Attributes:
+        content: With every constant inside the flatbuffer, as the quantizer takes it.
+        notes: Facts for the manifest.
+    """
+
+    content: bytes
+    notes: dict[str, str]
+
+
+def convert(program: Program, form: Form) -> Converted:
+    """Converts a program, with its axes open where that can be, and at fixed batches where it cannot.
+
+    Raises:
+        DeployError: litert-torch has no lowering for something in it, or an axis that is not a batch would
+            become fixed.
+    """
+    os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")
+    lowerings.register(program.facts.ops)
+    sizes = _sizes(program)
+    first, notes = _static(program, form, {name: pair[0] for name, pair in sizes.items()})
+    if not sizes:
+        return _finished(program, flatbuffer.parse(first), notes | {"batch": "fixed, as in the example"})
+    second, _ = _static(program, form, {name: pair[1] for name, pair in sizes.items()})
+    try:
+        return _finished(program, axes.opened(first, second, sizes), notes | {"batch": "any"})
+    except axes.FixedAxisError as reason:
+        return _at_fixed_batches(program, form, notes, str(reason))
+
+
+def _sizes(program: Program) -> dict[str, tuple[int, int]]:
+    """Returns two sizes for each dynamic axis, no two axes with the same pair."""
+    pairs: dict[str, tuple[int, int]] = {}
+    for number, (name, axis) in enumerate(_dynamic(program).items()):
+        first = min(max(FIRST_SIZE + 2 * number, axis.min), axis.max - 1)
+        pairs[name] = (first, first + 1)
+    return pairs
+
+
+def _dynamic(program: Program) -> dict[str, Any]:
+    return {name: axis for name, axis in program.facts.axes.items() if axis.min < axis.max}
+
+
+def _static(program: Program, form: Form, sizes: dict[str, int]) -> tuple[bytes, dict[str, str]]:
+    """Converts a program at one size of each axis."""
+    exported, found, notes = _graph(program, form, sizes)
+    parts = [(flatbuffer.SIGNATURE, _module(exported), _example(program, sizes))]
+    for number, loop in enumerate(found):
+        handed_on = loops.handed_on(exported.graph_module, number)
+        parts += [(f"body_{number}", loop.body, handed_on), (f"condition_{number}", loop.condition, handed_on)]
+    model = flatbuffer.parse(_converted(parts))
+    loops.splice(model, len(found))
+    return flatbuffer.inline(model), notes
+
+
+def _graph(program: Program, form: Form, sizes: dict[str, int]) -> _Graph:
+    """Exports the graph again at fixed sizes, custom ops decomposed where that is asked for."""
+    import torch
+
+    graph: Any = program.exported().module(check_guards=False)
+    found = loops.rewrite(graph) if form.decomposed else []
+    notes = {loop.op: loop.describe() for loop in found}
+    if form.decomposed:
+        notes |= loops.unrolled(graph)
+        kept_float.rewrite(graph)
+    try:
+        exported = torch.export.export(graph, _example(program, sizes))
+        if form.decomposed:
+            exported = exported.run_decompositions(registry.references(program.facts.ops))
+    except Exception as error:
+        raise DeployError(
+            f"The model cannot be exported at {sizes}: {first_line(error)}", "Build for another runtime."
+        ) from error
+    return _Graph(exported, found, notes)
+
+
+def _module(exported: torch.export.ExportedProgram) -> Any:
+    """Returns the module of a graph in which everything that depends on constants alone has been computed."""
+    from torchao.quantization.pt2e.constant_fold import constant_fold
+
+    module: Any = exported.module(check_guards=False)
+    constant_fold(module)
+    return module
+
+
+def _example(program: Program, sizes: dict[str, int]) -> tuple[torch.Tensor, ...]:
+    """Returns inputs of given sizes, no two of them the same object, which litert-torch would merge."""
+    import torch
+
+    golden = program.golden()[0].inputs
+    return tuple(_sized(torch.from_numpy(golden[info.name]), info, sizes) for info in program.facts.inputs)
+
+
+def _sized(tensor: torch.Tensor, info: TensorInfo, sizes: dict[str, int]) -> torch.Tensor:
+    import torch
+
+    for axis, size in enumerate(info.shape):
+        if isinstance(size, str) and size in sizes:
+            tensor = tensor.index_select(axis, torch.arange(sizes[size]) % tensor.size(axis))
+    return tensor.clone()
+
+
+def _converted(parts: Sequence[tuple[str, Any, tuple[Any, ...]]]) -> bytes:
+    """Runs litert-torch on modules, each with the key of its signature and an example of its inputs.
+
+    Raises:
+        DeployError: It has no lowering for something, or wrote nothing.
+    """
+    import litert_torch
+
+    try:
+        converter: Any = None
+        for key, module, example in parts:
+            begin = converter.signature if converter else litert_torch.signature
+            converter = begin(key, module, example)
+        # Otherwise integers of 64 bits become such of 32, in outputs too.
+        content: bytes = converter.convert(enable_x64=True).model_content()
+    except Exception as error:
+        raise DeployError(
+            f"The model cannot be converted to LiteRT: {_said(error)}",
+            "Replace the operator that the text names, or build for another runtime.",
+        ) from error
+    if not content:
+        raise DeployError("litert-torch wrote an empty file", "Run again with --debug.")
+    return content
+
+
+def _said(error: Exception) -> str:
+    return first_line(error) or type(error).__name__
+
+
+def _finished(program: Program, model: flatbuffer.Model, notes: dict[str, str]) -> Converted:
+    """Gives inputs and outputs the names of the program."""
+    facts = program.facts
+    flatbuffer.name_uniquely(model)
+    flatbuffer.share_constants(model)
+    for signature in model.signatureDefs:
+        for prefix, maps, infos in (
+            ("args_", signature.inputs, facts.inputs),
+            ("output_", signature.outputs, facts.outputs),
+        ):
+            for each in maps:
+                each.name = infos[int(each.name.decode().removeprefix(prefix))].name.encode()
+    return Converted(flatbuffer.inline(model), notes | {"operators": ", ".join(flatbuffer.operator_names(model))})
+
+
+def _at_fixed_batches(program: Program, form: Form, notes: dict[str, str], reason: str) -> Converted:
+    """Converts a program once for each batch of the target, as signatures of one file.
+
+    Raises:
+        DeployError: An axis that is not the batch of every input and output would be fixed.
+    """
+    axis = _only_batch(program)
+    if axis is None:
+        raise DeployError(
+            f"LiteRT cannot leave {', '.join(_dynamic(program))} open: {reason}",
+            "Leave the axis out of dynamic_axes, or build for another runtime.",
+        )
+    parts = []
+    for batch in sorted(set(form.batches)):
+        exported = _graph(program, form, {axis: batch}).exported
+        parts.append((batches.key_of(batch), _module(exported), _example(program, {axis: batch})))
+    model = flatbuffer.parse(_converted(parts))
+    said = f"signatures for {', '.join(str(batch) for batch in sorted(set(form.batches)))}: {reason}"
+    return _finished(program, model, notes | {"batch": said})
+
+
+def _only_batch(program: Program) -> str | None:
+    """Returns the name of the one dynamic axis when it is the first axis of every input and output."""
+    dynamic = list(_dynamic(program))
+    infos = (*program.facts.inputs, *program.facts.outputs)
+    first = all(info.shape and info.shape[0] == dynamic[0] for info in infos)
+    alone = not any(isinstance(size, str) for info in infos for size in info.shape[1:])
+    return dynamic[0] if len(dynamic) == 1 and first and alone else None
+
+
+def lower(program: Program, form: Form, legacy: bool = False) -> tuple[bytes, dict[str, str]]:
+    """Returns the finished file of a program, and facts for the manifest.
+
+    Args:
+        program: The captured model.
+        form: Decomposed or with custom operators, the precision, and the batches where they must be fixed.
+        legacy: For tflite-runtime.
+
+    Raises:
+        DeployError: The program cannot be converted or quantized as asked; the text says why.
+    """
+    converted = _converted_once(program, form)
+    content, notes = precision.quantized(converted.content, program, form.precision, legacy)
+    return flatbuffer.write(flatbuffer.parse(content)), converted.notes | notes
+
+
+def _converted_once(program: Program, form: Form) -> Converted:
+    """Converts a program unless the cache has it: every precision begins with the same file."""
+    versions = [installed.version(each) for each in ("torch", "litert-torch", "litert-converter")]
+    sources = fingerprint.sources_digest("capture", "oplib", "ops", "runtimes", "tensors.py")
+    parts = (program.key, form.decomposed, form.batches, versions, sources)
+    key = fingerprint.digest(*parts) if program.key else None
+    folder, _ = cache.stage("litert", key, lambda folder: _store(convert(program, form), folder))
+    return Converted((folder / CONTENT).read_bytes(), json.loads((folder / NOTES).read_text()))
+
+
+def _store(converted: Converted, folder: Path) -> None:
+    (folder / CONTENT).write_bytes(converted.content)
+    (folder / NOTES).write_text(json.dumps(converted.notes))

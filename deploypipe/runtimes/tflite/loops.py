@@ -1,0 +1,143 @@
+"""Long sequences: an op that goes over one step by step becomes one WHILE, whose body does a block of steps.
+
+torch has nothing that litert-torch turns into a WHILE. So body and condition are converted as signatures of their
+own beside the model, in which a placeholder stands, and are put together in the finished file.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from deploypipe.oplib import registry
+from deploypipe.runtimes.tflite import flatbuffer, lowerings
+
+if TYPE_CHECKING:
+    import torch
+
+# Steps that are still written out one after another.
+UNROLLED = 64
+# Steps in one round of a loop. Each round copies what the loop hands on, so that single steps would be slow.
+BLOCK = 16
+
+# Begins the code of a placeholder.
+PLACE = f"{lowerings.PREFIX}deploypipe_loop."
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A sequence that is to be run by a WHILE.
+
+    Attributes:
+        op: The op that goes over it, `deploypipe::lltm`.
+        length: Steps of the sequence.
+        body: One round: takes and returns all that the loop hands on.
+        condition: Takes the same, returns whether there is another round.
+    """
+
+    op: str
+    length: int
+    body: torch.nn.Module
+    condition: torch.nn.Module
+
+    def describe(self) -> str:
+        """Returns a note for the manifest."""
+        return f"{self.length} steps, by a WHILE with {BLOCK} in a round"
+
+
+def rewrite(graph: torch.fx.GraphModule) -> list[Loop]:
+    """Replaces every op over a long sequence by a placeholder; `splice` makes loops of them.
+
+    An op is left as it is where its spec names no states, its sequence is short or of open length, or its
+    parameters are not constants of the model.
+    """
+    loops: list[Loop] = []
+    for node in list(graph.graph.nodes):
+        length = _length(node)
+        if length > UNROLLED and (constants := _constants(graph, node)) is not None:
+            loops.append(_replace(graph, node, length, constants, len(loops)))
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    return loops
+
+
+def unrolled(graph: torch.fx.GraphModule) -> dict[str, str]:
+    """Describes the sequences that are written out, by op."""
+    lengths = ((node, _length(node)) for node in graph.graph.nodes)
+    return {node.target._schema.name: f"{length} steps, written out" for node, length in lengths if length}
+
+
+def _length(node: torch.fx.Node) -> int:
+    """Returns the steps of an op with states, 0 for anything else and where the number is open."""
+    schema = getattr(node.target, "_schema", None)
+    found = registry.for_torch_op(schema.name) if schema else None
+    if not found or not found[1].states or node.op != "call_function":
+        return 0
+    size: Any = node.args[0].meta["val"].shape[0]  # type: ignore[union-attr]
+    return size if isinstance(size, int) else 0
+
+
+def _constants(graph: torch.fx.GraphModule, node: torch.fx.Node) -> list[torch.Tensor] | None:
+    count = 1 + len(registry.provider(node.target._schema.name)[1].states)  # type: ignore[union-attr]
+    rest: Sequence[Any] = node.args[count:]
+    if node.kwargs or not all(getattr(each, "op", "") == "get_attr" for each in rest):
+        return None
+    found: list[Any] = [functools.reduce(getattr, each.target.split("."), graph) for each in rest]
+    return found
+
+
+def _replace(
+    graph: torch.fx.GraphModule, node: torch.fx.Node, length: int, constants: Sequence[torch.Tensor], number: int
+) -> Loop:
+    name: str = node.target._schema.name  # type: ignore[union-attr]
+    reference = registry.provider(name)[1].reference
+    body = _modules().Body(reference, constants)
+    whole = length // BLOCK * BLOCK
+    place = _modules().Place(number, whole, reference, constants)
+    graph.add_submodule(f"deploypipe_loop_{number}", place)
+    states = 1 + len(registry.provider(name)[1].states)
+    with graph.graph.inserting_before(node):
+        call = graph.graph.call_module(f"deploypipe_loop_{number}", tuple(node.args[:states]))
+    node.replace_all_uses_with(call)
+    graph.graph.erase_node(node)
+    return Loop(name, length, body, _modules().Condition(whole))
+
+
+@functools.cache
+def _modules() -> Any:
+    """Defines what needs torch, once."""
+    from deploypipe.runtimes.tflite import modules
+
+    modules.register()
+    return modules
+
+
+def handed_on(graph: torch.fx.GraphModule, number: int) -> tuple[torch.Tensor, ...]:
+    """Returns tensors of the shapes and dtypes that a loop of an exported graph hands on."""
+    import torch
+
+    place = torch.ops.deploypipe_tflite.loop.default
+    node = next(node for node in graph.graph.nodes if node.target is place and node.args[1] == number)
+    values: Any = [each.meta["val"] for each in node.args[0]]
+    return tuple(torch.zeros(tuple(each.shape), dtype=each.dtype) for each in values)
+
+
+def splice(model: flatbuffer.Model, count: int) -> None:
+    """Puts a WHILE in the place of each placeholder of a converted file, and drops the signatures of its parts."""
+    kinds = flatbuffer.schema()
+    parts = {each.signatureKey.decode(): each.subgraphIndex for each in model.signatureDefs}
+    for subgraph in model.subgraphs:
+        for at, operator in enumerate(subgraph.operators or ()):
+            code = flatbuffer.custom_code(model, operator)
+            if not code.startswith(PLACE):
+                continue
+            number = int(code.removeprefix(PLACE))
+            options = kinds.WhileOptionsT()
+            options.condSubgraphIndex, options.bodySubgraphIndex = parts[f"condition_{number}"], parts[f"body_{number}"]
+            subgraph.operators[at] = flatbuffer.add_operator(
+                model, "WHILE", 1, operator.inputs, operator.outputs, options
+            )
+    inner = {f"{part}_{number}" for part in ("body", "condition") for number in range(count)}
+    model.signatureDefs = [each for each in model.signatureDefs if each.signatureKey.decode() not in inner]
