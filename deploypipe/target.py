@@ -144,7 +144,7 @@ def _keys(where: list[str]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def host_target(runtimes: list[str], precision: str) -> Target:
+def host_target(runtimes: list[str], precision: str, decomposed: bool | None = None) -> Target:
     """Makes the target of `--runtime` without `--target`: this machine, one artifact per runtime."""
-    artifacts = [{"runtime": name, "precision": precision} for name in runtimes]
+    artifacts = [{"runtime": name, "precision": precision, "decomposed": decomposed} for name in runtimes]
     return parse({"name": "host", "artifact": artifacts}, "--runtime")

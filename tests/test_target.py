@@ -22,7 +22,7 @@ def test_the_shipped_targets_are_those_of_the_project() -> None:
     wanted = {name: [each.folder for each in target.load(name).artifacts] for name in target.shipped()}
     assert wanted == {
         "laptop": ["onnxruntime-fp32"],
-        "mobile": ["executorch-fp32", "executorch-fp32-decomposed"],
+        "mobile": ["executorch-fp32", "executorch-fp32-decomposed", "litert-fp32-native", "litert-fp32-decomposed"],
         "server": ["aotinductor-fp32", "onnxruntime-fp32", "torchscript-fp32"],
     }
 
@@ -80,3 +80,12 @@ def test_the_target_of_this_machine_has_one_artifact_per_runtime() -> None:
     host = target.host_target(["onnxruntime", "torchscript"], "fp32")
     assert host.name == "host"
     assert [each.folder for each in host.artifacts] == ["onnxruntime-fp32", "torchscript-fp32"]
+
+
+@pytest.mark.parametrize(("precision", "error"), [("fp32", 1e-4), ("int8-static", 0.1), ("int4-weight", 0.3)])
+def test_the_limit_of_the_error_is_that_of_the_precision_unless_it_is_given(
+    precision: str, error: float, tmp_path: Path
+) -> None:
+    assert read(tmp_path, MINIMAL).limits.resolve(precision).normalized_error == error
+    given = read(tmp_path, MINIMAL + "[limits]\nnormalized_error = 0.02\n")
+    assert given.limits.resolve(precision).normalized_error == 0.02

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
-from deploypipe import installed, runtimes
+from deploypipe import environments, installed, runtimes
 from deploypipe.bundle import integrity
 from deploypipe.bundle.manifest import Manifest
 from deploypipe.errors import DeployError
@@ -88,7 +88,7 @@ def _check_host(manifest: Manifest) -> None:
     package, wanted = manifest.runtime.package, manifest.runtime.min_version
     found = runtimes.get(manifest.runtime.name).version()
     if found is None:
-        raise DeployError(f"{package} is not installed", f"Run `pip install {package}=={manifest.runtime.built_with}`.")
+        raise DeployError(f"{package} is not installed", _installation(manifest))
     if Version(Version(found).base_version) < Version(wanted):
         raise DeployError(f"The bundle needs {package} {wanted}; {found} is installed", "Install a newer one.")
     if manifest.libraries() and manifest.platform != this_platform():
@@ -97,6 +97,13 @@ def _check_host(manifest: Manifest) -> None:
             "Build it for this platform.",
         )
     _check_abi(manifest)
+
+
+def _installation(manifest: Manifest) -> str:
+    own = getattr(runtimes.get(manifest.runtime.name), "ENVIRONMENT", None)
+    if own:
+        return environments.cure(own)
+    return f"Run `pip install {manifest.runtime.package}=={manifest.runtime.built_with}`."
 
 
 def _check_abi(manifest: Manifest) -> None:

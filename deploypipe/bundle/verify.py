@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from deploypipe import runtimes
 from deploypipe.bundle import integrity
-from deploypipe.bundle.manifest import GOLDEN, Check, Manifest, Verdict
+from deploypipe.bundle.manifest import DROP, GOLDEN, Check, Manifest, Verdict
 from deploypipe.bundle.process import Worker, WorkerError
 from deploypipe.parity import metric_for
 from deploypipe.predict import CHUNK, batch_axis, chunked, scores_of
@@ -133,7 +133,7 @@ def _predict(worker: Worker, manifest: Manifest) -> Predict:
 
 def _drops(scores: Mapping[str, float], eager: Mapping[str, float], limits: Limits) -> list[Check]:
     return [
-        _check("test set", name, "drop in points", eager[name] - score, limits.accuracy_drop)
+        _check("test set", name, DROP, eager[name] - score, limits.accuracy_drop)
         for name, score in scores.items()
         if name in eager
     ]

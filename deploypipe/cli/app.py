@@ -95,7 +95,11 @@ def build(
     checkpoint: Annotated[Path | None, typer.Option(help="Weights for a model of the project.")] = None,
     target: Annotated[list[str] | None, typer.Option(help="A target's name or TOML file; may be repeated.")] = None,
     runtime: Annotated[list[str] | None, typer.Option(help="Only this runtime; may be repeated.")] = None,
-    precision: Annotated[str, typer.Option(help="Of `--runtime` without `--target`.")] = "fp32",
+    precision: Annotated[str | None, typer.Option(help="Of `--runtime` without `--target`; fp32.")] = None,
+    decomposed: Annotated[
+        bool | None,
+        typer.Option("--decomposed/--native", help="Custom ops by reference or kernel; as the runtime prefers."),
+    ] = None,
     data: Data = "digits",
     data_dir: DataDir = None,
     out: Annotated[Path, typer.Option(help="Folder that receives the bundles.")] = Path("dist"),
@@ -104,7 +108,7 @@ def build(
     """Build, verify and deliver bundles: for targets, or with --runtime alone for this machine."""
     from deploypipe.cli import building
 
-    choice = building.Choice(model, checkpoint, target or [], runtime or [], precision, data, data_dir)
+    choice = building.Choice(model, checkpoint, target or [], runtime or [], precision, decomposed, data, data_dir)
     building.build(choice, out, force)
 
 

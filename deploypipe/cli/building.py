@@ -30,7 +30,8 @@ class Choice:
     checkpoint: Path | None
     targets: Sequence[str]
     runtimes: Sequence[str]
-    precision: str
+    precision: str | None
+    decomposed: bool | None
     data: str
     data_dir: Path | None
 
@@ -50,7 +51,7 @@ def build(choice: Choice, out: Path, force: bool) -> None:
     from deploypipe import pipeline
 
     _check_models(choice)
-    targets = pipeline.choose_targets(choice.targets, choice.runtimes, choice.precision)
+    targets = pipeline.choose_targets(choice.targets, choice.runtimes, choice.precision, choice.decomposed)
     pipeline.check_targets(targets)
     pipeline.check_out(out)
     started = time.monotonic()
@@ -162,7 +163,7 @@ def _summary(outcomes: Sequence[Outcome], out: Path, seconds: float) -> None:
 
 def _row(outcome: Outcome) -> tuple[str, ...]:
     verdict, bundle = outcome.verdict, outcome.bundle
-    worst = verdict.worst() if verdict else None
+    worst = verdict.parity() if verdict else None
     value = "" if worst is None else "not finite" if worst.value is None else f"{worst.value:.1e}"
     scores = verdict.scores if verdict else {}
     eager = verdict.eager_scores if verdict else {}

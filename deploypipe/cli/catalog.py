@@ -14,7 +14,20 @@ from deploypipe import target as target_files
 from deploypipe.cli import view
 
 TOOLS = ("g++", "cmake", "ninja")
-PACKAGES = ("deploypipe", "torch", "numpy", "onnx", "onnxscript", "onnxruntime", "executorch", "torchao", "torchvision")
+PACKAGES = (
+    "deploypipe",
+    "torch",
+    "numpy",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+    "executorch",
+    "torchao",
+    "litert-torch",
+    "ai-edge-litert",
+    "ai-edge-quantizer",
+    "torchvision",
+)
 
 
 def doctor(as_json: bool) -> None:

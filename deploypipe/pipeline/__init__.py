@@ -35,7 +35,8 @@ def build(
     out: str | Path = "dist",
     *,
     runtimes: Sequence[str] = (),
-    precision: str = "fp32",
+    precision: str | None = None,
+    decomposed: bool | None = None,
     force: bool = False,
 ) -> list[Bundle]:
     """Builds, verifies and delivers the bundles of a model.
@@ -46,7 +47,9 @@ def build(
             neither targets nor runtimes are given.
         out: Receives `<model>/<target>/<runtime>-<precision>/`.
         runtimes: Only these runtimes; without targets, for this machine.
-        precision: Of the artifacts for this machine.
+        precision: Of the artifacts for this machine; fp32 if None.
+        decomposed: Of the artifacts for this machine: True replaces custom ops by their reference, False takes
+            our kernels, None leaves it to the runtime.
         force: Runs every stage, whatever is cached.
 
     Returns:
@@ -57,7 +60,7 @@ def build(
         VerdictError: A bundle failed its verdict; those that passed have been delivered.
     """
     asked = [targets] if isinstance(targets, str | Target) else list(targets)
-    jobs = jobs_of([spec], choose_targets(asked, runtimes, precision))
+    jobs = jobs_of([spec], choose_targets(asked, runtimes, precision, decomposed))
     outcomes = run(jobs, Settings(Path(out), force, log=default_log()))
     if failed := [outcome for outcome in outcomes if outcome.bundle is None]:
         raise VerdictError("; ".join(f"{outcome.row}: {outcome.error}" for outcome in failed))

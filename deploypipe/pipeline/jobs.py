@@ -40,23 +40,36 @@ class Job:
         return f"{self.spec.name}/{self.target.name}/{self.request.folder}"
 
 
-def choose_targets(asked: Sequence[str | Target], runtime_names: Sequence[str], precision: str) -> list[Target]:
+def choose_targets(
+    asked: Sequence[str | Target],
+    runtime_names: Sequence[str],
+    precision: str | None = None,
+    decomposed: bool | None = None,
+) -> list[Target]:
     """Returns the targets to build for.
 
     Args:
         asked: Names, paths or targets; all shipped ones when neither they nor runtimes are given.
         runtime_names: Keeps only these artifacts of the targets; without targets, this machine.
-        precision: Of the artifacts for this machine.
+        precision: Of the artifacts for this machine; fp32 if None.
+        decomposed: Of the artifacts for this machine; None leaves it to the runtime.
 
     Raises:
-        DeployError: A target or runtime is unknown, or two targets have one name.
+        DeployError: A target or runtime is unknown, two targets have one name, or a precision or form was given
+            where the targets say it.
     """
     for name in runtime_names:
         runtimes.get(name)
+    if (asked or not runtime_names) and (precision, decomposed) != (None, None):
+        raise DeployError(
+            "A precision or a form goes with runtimes for this machine; targets say theirs in their file",
+            "Name a --runtime and no --target, or write a target.",
+        )
     chosen = [each if isinstance(each, Target) else targets_module.load(each) for each in asked]
     if runtime_names:
         unique = list(dict.fromkeys(runtime_names))
-        chosen = [_restricted(each, unique) for each in chosen] or [targets_module.host_target(unique, precision)]
+        host = targets_module.host_target(unique, precision or "fp32", decomposed)
+        chosen = [_restricted(each, unique) for each in chosen] or [host]
     chosen = chosen or [targets_module.load(name) for name in targets_module.shipped()]
     names = [each.name for each in chosen]
     if twice := [name for name in names if names.count(name) > 1]:

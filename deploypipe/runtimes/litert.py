@@ -46,6 +46,8 @@ class LitertSession:
         """Runs the model once; a batch that the file has no signature for is run in pieces."""
         from deploypipe.runtimes.tflite import batches
 
+        if not all(array.size for array in inputs):
+            raise DeployError("LiteRT takes no empty input", "Give at least one row.")
         if not self.batches:
             return self._model(0).run(inputs)
         return batches.run(inputs, self.batches, lambda batch, part: self._model(batch).run(part))

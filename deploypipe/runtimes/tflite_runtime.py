@@ -16,6 +16,7 @@ from deploypipe.availability import Availability
 from deploypipe.environments import Environment
 from deploypipe.errors import DeployError
 from deploypipe.runtimes.protocol import Form, Lowered
+from deploypipe.runtimes.tflite import batches
 from deploypipe.runtimes.tflite.legacy_process import LegacyProcess
 
 if TYPE_CHECKING:
@@ -51,13 +52,24 @@ ENVIRONMENT = Environment(NAME, ("tflite-runtime==2.14.0", "numpy==1.26.4"), _pr
 
 @dataclass(frozen=True)
 class TfliteRuntimeSession:
-    """A file that is loaded in the other process."""
+    """A file that is loaded in the other process.
+
+    Attributes:
+        process: Where it is loaded.
+        batches: Those that it has signatures for; none where the batch is open.
+    """
 
     process: LegacyProcess
+    batches: tuple[int, ...]
 
     def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
-        """Runs the model once."""
-        return self.process.run(inputs)
+        """Runs the model once, or once for each piece of a batch that the file has no signature for."""
+        if not all(array.size for array in inputs):
+            # Its delegate refuses some, and others give outputs of the size before.
+            raise DeployError("tflite-runtime takes no empty input", "Give at least one row.")
+        if not self.batches:
+            return self.process.run(inputs)
+        return batches.run(inputs, self.batches, lambda batch, part: self.process.run(part, batches.key_of(batch)))
 
     def op_paths(self, inputs: Sequence[Array], ops: Sequence[str]) -> dict[str, str]:
         """There are no custom operators in a file that loads."""
@@ -126,8 +138,8 @@ def load(artifact: Path, libraries: Sequence[Path]) -> TfliteRuntimeSession:
         raise DeployError(f"{artifact.name} is not there", "Build the bundle again.")
     process = LegacyProcess(python())
     try:
-        process.load(artifact)
+        signatures = process.load(artifact)
     except DeployError:
         process.close()
         raise
-    return TfliteRuntimeSession(process)
+    return TfliteRuntimeSession(process, batches.of(signatures))

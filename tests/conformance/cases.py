@@ -15,6 +15,7 @@ from deploypipe.capture import Program, capture, resolve
 from deploypipe.oplib import registry
 from deploypipe.oplib.registry import OpLibrary
 from deploypipe.oplib.spec import OpSpec, Sample
+from deploypipe.pipeline import keys
 from deploypipe.spec import Axis, ModelSpec
 
 MAX_SIZE = 1100
@@ -149,7 +150,8 @@ def lower(model: ModelSpec, form: Form, folder: Path) -> runtimes.Session:
     folder.mkdir(parents=True, exist_ok=True)
     resolved = resolve(model)
     capture(resolved, MAX_SIZE, folder)
-    program = Program.load(resolved, folder)
+    # With a key, the two runtimes that read the same file share its conversion.
+    program = Program.load(resolved, folder, keys.capture(resolved, MAX_SIZE))
     runtime = runtimes.get(form.runtime)
     artifact = folder / runtime.ARTIFACT
     runtime.lower(program, runtimes.Form(form.decomposed), artifact)

@@ -25,7 +25,7 @@ def built(own_cache: Path, tmp_path: Path) -> Callable[..., list[Outcome]]:
     """Builds for torchscript in a cache of its own and returns the outcomes."""
 
     def build(*specs: ModelSpec, force: bool = False, names: Sequence[str] = ("torchscript",)) -> list[Outcome]:
-        jobs = pipeline.jobs_of(specs, pipeline.choose_targets([], names, "fp32"))
+        jobs = pipeline.jobs_of(specs, pipeline.choose_targets([], names))
         return pipeline.run(jobs, Settings(tmp_path / "dist", force))
 
     return build
@@ -100,7 +100,7 @@ def test_a_model_whose_content_cannot_be_told_is_built_every_time(built: Any, pl
 
 def test_an_observer_sees_every_stage_and_outcome(own_cache: Path, plain: Any, tmp_path: Path) -> None:
     seen: list[Event | Outcome] = []
-    jobs = pipeline.jobs_of([plain()], pipeline.choose_targets([], ["torchscript"], "fp32"))
+    jobs = pipeline.jobs_of([plain()], pipeline.choose_targets([], ["torchscript"]))
     (outcome,) = pipeline.run(jobs, Settings(tmp_path / "dist", observe=seen.append))
     events = [(each.stage, each.state) for each in seen if isinstance(each, Event)]
     assert events == [(stage, state) for stage in NONE for state in ("started", "done")]

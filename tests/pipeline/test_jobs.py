@@ -17,22 +17,42 @@ def wanted(**fields: Any) -> target.Target:
 
 
 def test_without_a_choice_all_shipped_targets_are_built() -> None:
-    assert [each.name for each in pipeline.choose_targets([], [], "fp32")] == ["laptop", "mobile", "server"]
+    assert [each.name for each in pipeline.choose_targets([], [])] == ["laptop", "mobile", "server"]
 
 
 def test_runtimes_alone_are_for_this_machine() -> None:
-    (host,) = pipeline.choose_targets([], ["torchscript", "onnxruntime", "torchscript"], "fp32")
+    (host,) = pipeline.choose_targets([], ["torchscript", "onnxruntime", "torchscript"])
     assert host.name == "host"
     assert [each.runtime for each in host.artifacts] == ["torchscript", "onnxruntime"]
 
 
+def test_a_precision_and_a_form_are_for_this_machine_only() -> None:
+    (host,) = pipeline.choose_targets([], ["litert"], "int8-dynamic", False)
+    assert [each.folder for each in host.artifacts] == ["litert-int8-dynamic-native"]
+    for asked, names in ((["laptop"], ["onnxruntime"]), ([], [])):
+        with pytest.raises(DeployError, match=r"targets say theirs in their file. Name a --runtime"):
+            pipeline.choose_targets(asked, names, "fp32")
+
+
+@pytest.mark.parametrize(
+    ("runtime", "asked", "decomposed"),
+    [("litert", None, True), ("litert", False, False), ("executorch", None, False), ("executorch", True, True)],
+)
+def test_a_runtime_says_whether_ops_are_decomposed_unless_the_target_does(
+    plain: Any, runtime: str, asked: bool | None, decomposed: bool
+) -> None:
+    edge = wanted(artifact=[{"runtime": runtime, "decomposed": asked}])
+    (job,) = pipeline.jobs_of([plain()], [edge])
+    assert job.decomposed == decomposed
+
+
 def test_runtimes_restrict_a_target() -> None:
-    (server,) = pipeline.choose_targets(["server"], ["torchscript"], "fp32")
+    (server,) = pipeline.choose_targets(["server"], ["torchscript"])
     assert [each.runtime for each in server.artifacts] == ["torchscript"]
 
 
 def test_there_is_one_job_per_model_and_artifact(plain: Any) -> None:
-    jobs = pipeline.jobs_of([plain(), plain(name="other")], pipeline.choose_targets(["laptop"], [], "fp32"))
+    jobs = pipeline.jobs_of([plain(), plain(name="other")], pipeline.choose_targets(["laptop"], []))
     assert [job.row for job in jobs] == ["plain/laptop/onnxruntime-fp32", "other/laptop/onnxruntime-fp32"]
 
 
@@ -48,7 +68,7 @@ def test_there_is_one_job_per_model_and_artifact(plain: Any) -> None:
 )
 def test_a_wrong_choice_is_named(asked: list[Any], names: list[str], said: str) -> None:
     with pytest.raises(DeployError, match=said):
-        pipeline.choose_targets(asked, names, "fp32")
+        pipeline.choose_targets(asked, names)
 
 
 @pytest.mark.parametrize(

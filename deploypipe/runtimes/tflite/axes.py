@@ -6,19 +6,17 @@ by operators that depend on the shape of an input alone. What is neither is decl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from deploypipe.runtimes.tflite import flatbuffer
+from deploypipe.runtimes.tflite.axis_sizes import FixedAxisError, Pair, Work, constant, stretch, vector
 from deploypipe.runtimes.tflite.flatbuffer import Model, Operator, Subgraph, Tensor
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
-
-Pair = tuple[int, int]
 
 # Axes that STRIDED_SLICE takes.
 _MOST_SLICED = 5
@@ -43,33 +41,6 @@ _BROADCASTS = (
 )
 
 
-class FixedAxisError(Exception):
-    """Something in the graph depends on the size of an axis in a way that cannot be left open."""
-
-
-@dataclass
-class _Work:
-    """A model under change, and its twin at other sizes.
-
-    Attributes:
-        model: Gets its axes opened.
-        twin: The same graph at other sizes.
-        sizes: Each axis with its two sizes.
-        sources: Each axis with an input of the main subgraph that has it, and where.
-        vectors: Tensors that hold sizes, by what they hold.
-        zeros: Tensors of zeros, by their shape and type.
-        prelude: Operators that make both.
-    """
-
-    model: Model
-    twin: Model
-    sizes: Mapping[str, Pair]
-    sources: dict[str, tuple[int, int]] = field(default_factory=dict)
-    vectors: dict[tuple[Pair, ...], int] = field(default_factory=dict)
-    zeros: dict[tuple[Any, ...], int] = field(default_factory=dict)
-    prelude: list[Operator] = field(default_factory=list)
-
-
 def opened(content: bytes, twin: bytes, sizes: Mapping[str, Pair]) -> Model:
     """Returns a model whose axes are open.
 
@@ -81,7 +52,7 @@ def opened(content: bytes, twin: bytes, sizes: Mapping[str, Pair]) -> Model:
     Raises:
         FixedAxisError: The graph does not admit it; the text says why.
     """
-    work = _Work(flatbuffer.parse(content), flatbuffer.parse(twin), sizes)
+    work = Work(flatbuffer.parse(content), flatbuffer.parse(twin), sizes)
     if len(work.model.subgraphs) != len(work.twin.subgraphs):
         raise FixedAxisError("the graph has another structure at another size")
     _find_sources(work)
@@ -90,7 +61,7 @@ def opened(content: bytes, twin: bytes, sizes: Mapping[str, Pair]) -> Model:
     return work.model
 
 
-def _find_sources(work: _Work) -> None:
+def _find_sources(work: Work) -> None:
     main, other = work.model.subgraphs[0], work.twin.subgraphs[0]
     for index, there in zip(main.inputs, other.inputs, strict=True):
         pairs = _pairs(main.tensors[index], other.tensors[there])
@@ -100,20 +71,51 @@ def _find_sources(work: _Work) -> None:
                     work.sources.setdefault(axis, (int(index), place))
 
 
-def _open_subgraph(work: _Work, number: int) -> None:
+def _open_subgraph(work: Work, number: int) -> None:
     graph, other = work.model.subgraphs[number], work.twin.subgraphs[number]
     _check_structure(work, graph, other)
     work.vectors, work.zeros, work.prelude = {}, {}, []
     operators: list[Operator] = []
     for operator, there in zip(graph.operators, other.operators, strict=True):
         operators += _open_operator(work, number, operator, there)
+    for slot in range(len(graph.outputs)):
+        _open_output(work, number, slot, operators)
     pairs = zip(graph.tensors[: len(other.tensors)], other.tensors, strict=True)
     for tensor, twin in pairs:
         _open_tensor(work, tensor, twin)
     graph.operators = [*work.prelude, *operators]
 
 
-def _check_structure(work: _Work, graph: Subgraph, other: Subgraph) -> None:
+def _open_output(work: Work, number: int, slot: int, operators: list[Operator]) -> None:
+    """Replaces an output that is a constant, where it depends on an axis."""
+    graph, other = work.model.subgraphs[number], work.twin.subgraphs[number]
+    index = graph.outputs[slot]
+    values = _differing(work, graph.tensors[index], other.tensors[other.outputs[slot]], "an output")
+    if values is None:
+        return
+    found = _stretched(work, number, "an output", values, operators)
+    graph.outputs = [*graph.outputs[:slot], found, *graph.outputs[slot + 1 :]]
+    for signature in work.model.signatureDefs:
+        for each in signature.outputs if signature.subgraphIndex == number else ():
+            each.tensorIndex = found if each.tensorIndex == index else each.tensorIndex
+
+
+def _differing(work: Work, tensor: Tensor, twin: Tensor, owner: str) -> tuple[Array, Array] | None:
+    """Returns the two values of a constant that is not the same at both sizes, None for anything else."""
+    mine, theirs = flatbuffer.constant(work.model, tensor), flatbuffer.constant(work.twin, twin)
+    if mine is not None and theirs is not None:
+        return None if _equal(mine, theirs) else (mine, theirs)
+    contents = (
+        flatbuffer.data_of(work.model.buffers[tensor.buffer]),
+        flatbuffer.data_of(work.twin.buffers[twin.buffer]),
+    )
+    one, two = (None if each is None else bytes(each) for each in contents)
+    if one != two:
+        raise FixedAxisError(f"a constant of {owner}, of a rare type, depends on the size of an axis")
+    return None
+
+
+def _check_structure(work: Work, graph: Subgraph, other: Subgraph) -> None:
     def structure(model: Model, subgraph: Subgraph) -> list[Any]:
         return [
             (flatbuffer.builtin_of(model, each), list(each.inputs), list(each.outputs)) for each in subgraph.operators
@@ -122,9 +124,19 @@ def _check_structure(work: _Work, graph: Subgraph, other: Subgraph) -> None:
     same = structure(work.model, graph) == structure(work.twin, other) and len(graph.tensors) == len(other.tensors)
     if not same:
         raise FixedAxisError("the graph has another structure at another size")
+    for operator, there in zip(graph.operators, other.operators, strict=True):
+        if _options(operator) != _options(there):
+            raise FixedAxisError(f"an option of {_name(work.model, operator)} depends on the size of an axis")
 
 
-def _open_tensor(work: _Work, tensor: Tensor, twin: Tensor) -> None:
+def _options(operator: Operator) -> list[dict[str, str]]:
+    """Returns what an operator is told beside its inputs; the target of a RESHAPE stands in an input too."""
+    ignored = "newShape" if len(operator.inputs) > 1 else ""
+    found = [vars(each) for each in (operator.builtinOptions, operator.builtinOptions2) if each is not None]
+    return [{key: repr(value) for key, value in each.items() if key != ignored} for each in found]
+
+
+def _open_tensor(work: Work, tensor: Tensor, twin: Tensor) -> None:
     """Marks the sizes that differ as open; of a constant nothing may differ by now."""
     pairs = _pairs(tensor, twin)
     if all(one == other for one, other in pairs):
@@ -140,7 +152,7 @@ def _pairs(tensor: Tensor, twin: Tensor) -> list[Pair]:
     return list(zip(one, other, strict=True))
 
 
-def _open_operator(work: _Work, number: int, operator: Operator, there: Operator) -> list[Operator]:
+def _open_operator(work: Work, number: int, operator: Operator, there: Operator) -> list[Operator]:
     """Returns an operator with constants that hold at every size, after the operators that they need."""
     graph, other = work.model.subgraphs[number], work.twin.subgraphs[number]
     if _name(work.model, operator) == "SLICE" and _varies(graph, other, operator, there):
@@ -150,11 +162,10 @@ def _open_operator(work: _Work, number: int, operator: Operator, there: Operator
     for slot, index in enumerate(inputs):
         if index < 0:
             continue
-        mine = flatbuffer.constant(work.model, graph.tensors[index])
-        theirs = flatbuffer.constant(work.twin, other.tensors[there.inputs[slot]])
-        if mine is None or theirs is None or _equal(mine, theirs):
-            continue
-        inputs[slot] = _replaced(work, number, operator, slot, (mine, theirs), before)
+        name = _name(work.model, operator)
+        values = _differing(work, graph.tensors[index], other.tensors[there.inputs[slot]], name)
+        if values is not None:
+            inputs[slot] = _replaced(work, number, (operator, there), slot, values, before)
     operator.inputs = inputs
     return [*before, operator]
 
@@ -179,16 +190,31 @@ def _bytes_like(array: Array) -> Array:
 
 
 def _replaced(
-    work: _Work, number: int, operator: Operator, slot: int, values: tuple[Array, Array], before: list[Operator]
+    work: Work,
+    number: int,
+    twins: tuple[Operator, Operator],
+    slot: int,
+    values: tuple[Array, Array],
+    before: list[Operator],
 ) -> int:
     """Returns the tensor that takes the place of a constant which depends on an axis."""
-    name = _name(work.model, operator)
+    name = _name(work.model, twins[0])
     mine, theirs = values
     if mine.shape == theirs.shape and mine.ndim == 1 and (name, slot) in _SHAPES:
-        return _SHAPES[name, slot](work, number, operator, mine, theirs)
-    if mine.ndim == theirs.ndim and mine.shape != theirs.shape:
-        return _stretched(work, number, operator, mine, theirs, before)
-    raise FixedAxisError(f"a constant of {name} depends on the size of an axis")
+        return _SHAPES[name, slot](work, number, twins[0], mine, theirs)
+    broadcast = name in _BROADCASTS and _carried(work, number, twins, slot, values)
+    return _stretched(work, number, name, values, before, broadcast)
+
+
+def _carried(work: Work, number: int, twins: tuple[Operator, Operator], slot: int, values: tuple[Array, Array]) -> bool:
+    """Tells whether another input of an operator, no constant, has every open axis of a constant."""
+    graph, other = work.model.subgraphs[number], work.twin.subgraphs[number]
+    found: set[tuple[int, Pair]] = set()
+    for place, (index, there) in enumerate(zip(twins[0].inputs, twins[1].inputs, strict=True)):
+        if place != slot and flatbuffer.data_of(work.model.buffers[graph.tensors[index].buffer]) is None:
+            found.update(enumerate(reversed(_pairs(graph.tensors[index], other.tensors[there]))))
+    wanted = enumerate(reversed([*zip(*(value.shape for value in values), strict=True)]))
+    return all(pair[0] == pair[1] or (axis, pair) in found for axis, pair in wanted)
 
 
 def _name(model: Model, operator: Operator) -> str:
@@ -196,40 +222,61 @@ def _name(model: Model, operator: Operator) -> str:
     return flatbuffer.custom_code(model, operator) or str(names[flatbuffer.builtin_of(model, operator)])
 
 
-def _target_of_reshape(work: _Work, number: int, operator: Operator, mine: Array, theirs: Array) -> int:
+def _target_of_reshape(work: Work, number: int, operator: Operator, mine: Array, theirs: Array) -> int:
     open_sizes = [int(one) if one == other else -1 for one, other in zip(mine, theirs, strict=True)]
     if open_sizes.count(-1) > 1:
-        return _vector(work, number, tuple(zip(map(int, mine), map(int, theirs), strict=True)))
+        return vector(work, number, tuple(zip(map(int, mine), map(int, theirs), strict=True)))
     options = flatbuffer.schema().ReshapeOptionsT()
     options.newShape = open_sizes
     operator.builtinOptions = options
     operator.builtinOptionsType = flatbuffer.schema().BuiltinOptions.ReshapeOptions
-    return _constant(work, number, open_sizes)
+    return constant(work, number, open_sizes)
 
 
-def _strided(work: _Work, number: int, operator: Operator, there: Operator) -> Operator:
+def _strided(work: Work, number: int, operator: Operator, there: Operator) -> Operator:
     """Makes a STRIDED_SLICE of a SLICE, which LiteRT takes for something whose size depends on values.
 
-    A slice that reaches the end of its axis in both files does so at every size.
+    A place that is as far from the end of its axis in both files is so at every size.
     """
     graph, other = work.model.subgraphs[number], work.twin.subgraphs[number]
-    begin, mine = (flatbuffer.constant(work.model, graph.tensors[operator.inputs[slot]]) for slot in (1, 2))
-    theirs = flatbuffer.constant(work.twin, other.tensors[there.inputs[2]])
-    pairs = _pairs(graph.tensors[operator.inputs[0]], other.tensors[there.inputs[0]])
-    if begin is None or mine is None or theirs is None or len(pairs) > _MOST_SLICED:
-        raise FixedAxisError("the sizes of a SLICE are computed, or it has too many axes")
+    begins, sizes = (_two_values(work, number, operator, there, slot) for slot in (1, 2))
+    whole = _pairs(graph.tensors[operator.inputs[0]], other.tensors[there.inputs[0]])
+    if len(whole) > _MOST_SLICED:
+        raise FixedAxisError("a SLICE has too many axes")
     options = flatbuffer.schema().StridedSliceOptionsT()
-    for place, (start, one, two, whole) in enumerate(zip(begin, mine, theirs, pairs, strict=True)):
-        if whole[0] != whole[1] and (start + one, start + two) == whole:
-            options.endMask |= 1 << place
-        elif one != two:
-            raise FixedAxisError("a SLICE ends before the end of a dynamic axis")
-    vectors = ([*begin], [*(begin + mine)], [1] * len(pairs))
-    inputs = [operator.inputs[0], *(_constant(work, number, [int(each) for each in vector]) for vector in vectors)]
+    options.endMask = sum(
+        1 << place for place, pair in enumerate(zip(begins, sizes, whole, strict=True)) if _to_the_end(*pair)
+    )
+    ends = [(begin[0] + size[0], begin[1] + size[1]) for begin, size in zip(begins, sizes, strict=True)]
+    places = [[_place(*pair) for pair in zip(each, whole, strict=True)] for each in (begins, ends)]
+    inputs = [operator.inputs[0], *(constant(work, number, each) for each in (*places, [1] * len(whole)))]
     return flatbuffer.add_operator(work.model, "STRIDED_SLICE", 1, inputs, operator.outputs, options)
 
 
-def _end_of_strided_slice(work: _Work, number: int, operator: Operator, mine: Array, theirs: Array) -> int:
+def _two_values(work: Work, number: int, operator: Operator, there: Operator, slot: int) -> list[Pair]:
+    mine = flatbuffer.constant(work.model, work.model.subgraphs[number].tensors[operator.inputs[slot]])
+    theirs = flatbuffer.constant(work.twin, work.twin.subgraphs[number].tensors[there.inputs[slot]])
+    if mine is None or theirs is None:
+        raise FixedAxisError("the sizes of a SLICE are computed")
+    return [*zip(mine.tolist(), theirs.tolist(), strict=True)]
+
+
+def _to_the_end(begin: Pair, size: Pair, whole: Pair) -> bool:
+    return whole[0] != whole[1] and (begin[0] + size[0], begin[1] + size[1]) == whole
+
+
+def _place(place: Pair, whole: Pair) -> int:
+    """Returns where a slice begins or ends, counted from the end of the axis where it moves with it."""
+    if place[0] == place[1]:
+        return place[0]
+    if place == whole:
+        return 0  # the end itself, which the mask tells
+    if place[0] - whole[0] == place[1] - whole[1]:
+        return place[0] - whole[0]
+    raise FixedAxisError("a SLICE begins or ends at a place that depends on the size of an axis")
+
+
+def _end_of_strided_slice(work: Work, number: int, operator: Operator, mine: Array, theirs: Array) -> int:
     """The end of a slice that reaches the end of its axis may lie beyond it."""
     graph, other = work.model.subgraphs[number], work.twin.subgraphs[number]
     pairs = _pairs(graph.tensors[operator.inputs[0]], other.tensors[operator.inputs[0]])
@@ -238,11 +285,11 @@ def _end_of_strided_slice(work: _Work, number: int, operator: Operator, mine: Ar
         if one != two and (one, two) != whole:
             raise FixedAxisError("a STRIDED_SLICE ends before the end of a dynamic axis")
         ends.append(int(one) if one == two else 2**31 - 1)
-    return _constant(work, number, ends)
+    return constant(work, number, ends)
 
 
-def _shape_at_run_time(work: _Work, number: int, _operator: Operator, mine: Array, theirs: Array) -> int:
-    return _vector(work, number, tuple(zip(map(int, mine), map(int, theirs), strict=True)))
+def _shape_at_run_time(work: Work, number: int, _operator: Operator, mine: Array, theirs: Array) -> int:
+    return vector(work, number, tuple(zip(map(int, mine), map(int, theirs), strict=True)))
 
 
 _SHAPES = {
@@ -253,136 +300,34 @@ _SHAPES = {
 }
 
 
-def _constant(work: _Work, number: int, values: Sequence[int]) -> int:
-    import numpy as np
-
-    return flatbuffer.add_constant(work.model, work.model.subgraphs[number], "sizes", np.array(values, np.int32))
-
-
-def _stretched(work: _Work, number: int, operator: Operator, mine: Array, theirs: Array, before: list[Operator]) -> int:
+def _stretched(
+    work: Work,
+    number: int,
+    owner: str,
+    values: tuple[Array, Array],
+    before: list[Operator],
+    broadcast: bool = False,
+) -> int:
     """Keeps one row of a constant that repeats it, and stretches it to the size of the axis.
 
     By an addition of zeros that are made from an input, since LiteRT takes what BROADCAST_TO gives for something
-    whose size depends on values.
+    whose size depends on values. An operator that broadcasts takes the row as it is.
     """
-    row = mine
-    for axis, (one, other) in enumerate(zip(mine.shape, theirs.shape, strict=True)):
+    row, (mine, theirs) = values[0], values
+    pairs = [*zip(mine.shape, theirs.shape, strict=True)] if mine.ndim == theirs.ndim else []
+    for axis, (one, other) in enumerate(pairs):
         if one != other:
             row = row[(slice(None),) * axis + (slice(0, 1),)]
-    if not _repeats(row, mine) or not _repeats(row, theirs):
-        raise FixedAxisError(f"a constant of {_name(work.model, operator)} depends on the size of an axis")
+    if mine.shape == theirs.shape or not pairs or not _repeats(row, mine) or not _repeats(row, theirs):
+        raise FixedAxisError(f"a constant of {owner} depends on the size of an axis")
     kept = flatbuffer.add_constant(work.model, work.model.subgraphs[number], "row", row.copy())
-    if _name(work.model, operator) in _BROADCASTS:
-        return kept
-    for axis, pair in enumerate(zip(mine.shape, theirs.shape, strict=True)):
+    for axis, pair in enumerate(() if broadcast else pairs):
         if pair[0] != pair[1]:
-            kept = _stretch(work, number, kept, axis, pair, before)
+            kept = stretch(work, number, kept, axis, pair, before)
     return kept
-
-
-def _stretch(work: _Work, number: int, tensor: int, axis: int, pair: Pair, before: list[Operator]) -> int:
-    """Adds a column of zeros, as long as an axis of the model, to a tensor of which that axis is 1."""
-    kinds, graph = flatbuffer.schema(), work.model.subgraphs[number]
-    given = graph.tensors[tensor]
-    if given.type not in (kinds.TensorType.FLOAT32, kinds.TensorType.INT32, kinds.TensorType.INT64) or number:
-        raise FixedAxisError("a constant of a loop, or one of a rare type, is repeated along an axis")
-    column = _zeros(work, pair, axis, len(flatbuffer.shape_of(given)), given.type)
-    shape = list(flatbuffer.shape_of(given))
-    shape[axis] = pair[0]
-    result = flatbuffer.add_tensor(graph, "stretched", shape, given.type)
-    signature = list(given.shapeSignature if given.shapeSignature is not None else shape)
-    signature[axis] = -1
-    graph.tensors[result].shapeSignature = signature
-    version = 4 if given.type == kinds.TensorType.INT64 else 1
-    before.append(flatbuffer.add_operator(work.model, "ADD", version, [tensor, column], [result], kinds.AddOptionsT()))
-    return result
-
-
-def _zeros(work: _Work, pair: Pair, axis: int, rank: int, kind: int) -> int:
-    """Returns zeros that are as long as an axis of the model in one of their axes, and 1 in the others."""
-    key = (pair, axis, rank, kind)
-    if key not in work.zeros:
-        tensor, place = _source(work, pair)
-        work.zeros[key] = _zeros_from(work, tensor, place, pair[0], axis, rank, kind)
-    return work.zeros[key]
-
-
-def _zeros_from(work: _Work, tensor: int, place: int, size: int, axis: int, rank: int, kind: int) -> int:
-    kinds, graph = flatbuffer.schema(), work.model.subgraphs[0]
-    source = graph.tensors[tensor]
-    count = len(flatbuffer.shape_of(source))
-
-    def column(name: str, where: int, length: int, dtype: int) -> int:
-        shape = [-1 if each == where else 1 for each in range(length)]
-        index = flatbuffer.add_tensor(graph, name, shape, dtype)
-        graph.tensors[index].shape = [size if each == where else 1 for each in range(length)]
-        return index
-
-    def step(name: str, version: int, inputs: list[int], output: int, options: Any) -> int:
-        work.prelude.append(flatbuffer.add_operator(work.model, name, version, inputs, [output], options))
-        return output
-
-    options = kinds.StridedSliceOptionsT()
-    options.endMask = 1 << place
-    vectors = [_constant(work, 0, [value] * count) for value in (0, 1, 1)]
-    cut = step("STRIDED_SLICE", 1, [tensor, *vectors], column("column", place, count, source.type), options)
-    zeros = step("ZEROS_LIKE", 1, [cut], column("zeros", place, count, source.type), kinds.ZerosLikeOptionsT())
-    if source.type != kind:
-        options = kinds.CastOptionsT()
-        options.inDataType, options.outDataType = source.type, kind
-        zeros = step("CAST", 1, [zeros], column("zeros", place, count, kind), options)
-    options = kinds.ReshapeOptionsT()
-    options.newShape = [-1 if each == axis else 1 for each in range(rank)]
-    shape = _constant(work, 0, options.newShape)
-    return step("RESHAPE", 1, [zeros, shape], column("zeros", axis, rank, kind), options)
 
 
 def _repeats(row: Array, whole: Array) -> bool:
     import numpy as np
 
     return bool(np.array_equal(np.broadcast_to(row, whole.shape), whole, equal_nan=whole.dtype.kind == "f"))
-
-
-def _vector(work: _Work, number: int, pairs: tuple[Pair, ...]) -> int:
-    """Returns a tensor int32[n] that holds sizes, those of axes read off an input when it is known."""
-    if number:
-        raise FixedAxisError("the body of a loop needs the size of an axis")
-    if pairs not in work.vectors:
-        parts = [_constant(work, number, [one]) if one == other else _size(work, (one, other)) for one, other in pairs]
-        graph = work.model.subgraphs[number]
-        result = flatbuffer.add_tensor(graph, "shape", [len(pairs)], flatbuffer.schema().TensorType.INT32)
-        options = flatbuffer.schema().ConcatenationOptionsT()
-        work.prelude.append(flatbuffer.add_operator(work.model, "CONCATENATION", 1, parts, [result], options))
-        work.vectors[pairs] = result
-    return work.vectors[pairs]
-
-
-def _size(work: _Work, pair: Pair) -> int:
-    """Returns a tensor int32[1] with the size of the axis that has a pair of sizes."""
-    if (pair,) not in work.vectors:
-        work.vectors[pair,] = _read_size(work, *_source(work, pair))
-    return work.vectors[pair,]
-
-
-def _source(work: _Work, pair: Pair) -> tuple[int, int]:
-    """Returns an input that has the axis with a pair of sizes, and where it has it."""
-    for name, sizes in work.sizes.items():
-        if sizes == pair and name in work.sources:
-            return work.sources[name]
-    raise FixedAxisError(f"a shape holds {pair[0]} where {work.sizes} are the sizes of the axes")
-
-
-def _read_size(work: _Work, tensor: int, place: int) -> int:
-    kinds, graph = flatbuffer.schema(), work.model.subgraphs[0]
-    rank = len(flatbuffer.shape_of(graph.tensors[tensor]))
-    shape = flatbuffer.add_tensor(graph, "shape_of_input", [rank], kinds.TensorType.INT32)
-    options = kinds.ShapeOptionsT()
-    options.outType = kinds.TensorType.INT32
-    work.prelude.append(flatbuffer.add_operator(work.model, "SHAPE", 1, [tensor], [shape], options))
-    begin, end, stride = (_constant(work, 0, [value]) for value in (place, place + 1, 1))
-    size = flatbuffer.add_tensor(graph, "size", [1], kinds.TensorType.INT32)
-    cut = flatbuffer.add_operator(
-        work.model, "STRIDED_SLICE", 1, [shape, begin, end, stride], [size], kinds.StridedSliceOptionsT()
-    )
-    work.prelude.append(cut)
-    return size

@@ -12,8 +12,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from deploypipe import cache, fingerprint, installed
 from deploypipe.errors import DeployError, first_line
 from deploypipe.oplib import registry
+from deploypipe.parity import metric_for
 from deploypipe.runtimes.protocol import Form
-from deploypipe.runtimes.tflite import axes, batches, flatbuffer, kept_float, loops, lowerings, precision
+from deploypipe.runtimes.tflite import (
+    axes,
+    axis_sizes,
+    batches,
+    constants,
+    flatbuffer,
+    integers,
+    kept_float,
+    loops,
+    lowerings,
+    precision,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +35,8 @@ if TYPE_CHECKING:
 
 # The first size of the first dynamic axis at which a graph is converted; each further one is its own.
 FIRST_SIZE = 8
+# What is between the two sizes of an axis: unlike steps, so that a size tells which axis it is made of.
+STEPS = (1, 7, 11, 13)
 
 CONTENT, NOTES = "model.tflite", "notes.json"
 
@@ -55,6 +69,8 @@ def convert(program: Program, form: Form) -> Converted:
     """
     os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")
     lowerings.register(program.facts.ops)
+    constants.register()
+    integers.register()
     sizes = _sizes(program)
     first, notes = _static(program, form, {name: pair[0] for name, pair in sizes.items()})
     if not sizes:
@@ -62,7 +78,7 @@ def convert(program: Program, form: Form) -> Converted:
     second, _ = _static(program, form, {name: pair[1] for name, pair in sizes.items()})
     try:
         return _finished(program, axes.opened(first, second, sizes), notes | {"batch": "any"})
-    except axes.FixedAxisError as reason:
+    except axis_sizes.FixedAxisError as reason:
         return _at_fixed_batches(program, form, notes, str(reason))
 
 
@@ -71,7 +87,7 @@ def _sizes(program: Program) -> dict[str, tuple[int, int]]:
     pairs: dict[str, tuple[int, int]] = {}
     for number, (name, axis) in enumerate(_dynamic(program).items()):
         first = min(max(FIRST_SIZE + 2 * number, axis.min), axis.max - 1)
-        pairs[name] = (first, first + 1)
+        pairs[name] = (first, min(first + STEPS[number % len(STEPS)], axis.max))
     return pairs
 
 
@@ -114,10 +130,8 @@ def _graph(program: Program, form: Form, sizes: dict[str, int]) -> _Graph:
 
 def _module(exported: torch.export.ExportedProgram) -> Any:
     """Returns the module of a graph in which everything that depends on constants alone has been computed."""
-    from torchao.quantization.pt2e.constant_fold import constant_fold
-
     module: Any = exported.module(check_guards=False)
-    constant_fold(module)
+    constants.fold(module)
     return module
 
 
@@ -172,6 +186,7 @@ def _finished(program: Program, model: flatbuffer.Model, notes: dict[str, str]) 
     facts = program.facts
     flatbuffer.name_uniquely(model)
     flatbuffer.share_constants(model)
+    flatbuffer.drop_unused(model)
     for signature in model.signatureDefs:
         for prefix, maps, infos in (
             ("args_", signature.inputs, facts.inputs),
@@ -194,6 +209,7 @@ def _at_fixed_batches(program: Program, form: Form, notes: dict[str, str], reaso
             f"LiteRT cannot leave {', '.join(_dynamic(program))} open: {reason}",
             "Leave the axis out of dynamic_axes, or build for another runtime.",
         )
+    _check_rows(program, form, reason)
     parts = []
     for batch in sorted(set(form.batches)):
         exported = _graph(program, form, {axis: batch}).exported
@@ -201,6 +217,34 @@ def _at_fixed_batches(program: Program, form: Form, notes: dict[str, str], reaso
     model = flatbuffer.parse(_converted(parts))
     said = f"signatures for {', '.join(str(batch) for batch in sorted(set(form.batches)))}: {reason}"
     return _finished(program, model, notes | {"batch": said})
+
+
+def _check_rows(program: Program, form: Form, reason: str) -> None:
+    """Runs the program itself in pieces: a row whose answer depends on its place or on other rows does not allow it.
+
+    Raises:
+        DeployError: It gives other answers than for the whole batch.
+    """
+    import torch
+
+    module = program.exported().module(check_guards=False)
+
+    def piece(_: int, inputs: Sequence[Any]) -> list[Any]:
+        found = module(*map(torch.from_numpy, inputs))
+        return [each.detach().numpy() for each in torch.utils._pytree.tree_leaves(found)]
+
+    for case in program.golden():
+        inputs = [case.inputs[info.name] for info in program.facts.inputs]
+        found = batches.run(inputs, form.batches, piece)
+        for info, output in zip(program.facts.outputs, found, strict=True):
+            expected = case.outputs[info.name]
+            metric = metric_for(expected)
+            if output.shape != expected.shape or not metric.distance(output, expected) <= metric.limit:
+                raise DeployError(
+                    f"LiteRT cannot leave the batch open: {reason}. Nor can the model be run in pieces, since "
+                    f"{info.name} depends on where a row stands",
+                    "Leave the batch out of dynamic_axes, or build for another runtime.",
+                )
 
 
 def _only_batch(program: Program) -> str | None:

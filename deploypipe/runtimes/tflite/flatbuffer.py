@@ -95,6 +95,38 @@ def share_constants(model: Model) -> None:
             model.buffers[number].data = None
 
 
+def drop_unused(model: Model) -> None:
+    """Removes tensors that no operator, input or output is, and empties the buffers that nobody reads then."""
+    for number, graph in enumerate(model.subgraphs):
+        maps = [
+            each
+            for signature in model.signatureDefs
+            if signature.subgraphIndex == number
+            for each in (*signature.inputs, *signature.outputs)
+        ]
+        _keep(graph, maps)
+    read = {each.buffer for each in model.metadata or ()}
+    read.update(tensor.buffer for graph in model.subgraphs for tensor in graph.tensors)
+    for number, buffer in enumerate(model.buffers):
+        if number not in read:
+            buffer.data = None
+
+
+def _keep(graph: Subgraph, maps: Sequence[Any]) -> None:
+    """Keeps of a subgraph the tensors that are used, and numbers them anew."""
+    lists = [graph.inputs, graph.outputs]
+    lists += [each for operator in graph.operators or () for each in (operator.inputs, operator.outputs)]
+    used = {int(index) for each in lists for index in each} | {int(each.tensorIndex) for each in maps}
+    places = {index: place for place, index in enumerate(sorted(used - {-1}))} | {-1: -1}
+    graph.tensors = [graph.tensors[index] for index in sorted(used - {-1})]
+    graph.inputs, graph.outputs = ([places[int(index)] for index in each] for each in (graph.inputs, graph.outputs))
+    for operator in graph.operators or ():
+        operator.inputs = [places[int(index)] for index in operator.inputs]
+        operator.outputs = [places[int(index)] for index in operator.outputs]
+    for each in maps:
+        each.tensorIndex = places[int(each.tensorIndex)]
+
+
 def inline(model: Model) -> bytes:
     """Writes a model with every constant in the flatbuffer, as other tools expect it."""
     return _packed(model)

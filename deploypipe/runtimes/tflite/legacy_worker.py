@@ -173,17 +173,28 @@ def _described(names: Sequence[str], details: Mapping[str, Any]) -> list[dict[st
 
 
 def _orders(path: str) -> dict[str, tuple[list[str], list[str]]]:
-    """Reads the signatures, each with its inputs and outputs in order; the runtime gives them by the alphabet.
+    """Reads the signatures, each with its inputs and outputs in the order of its graph.
 
-    The numbers are those of fields in TensorFlow Lite's schema.
+    The runtime gives them by the alphabet, and so does the file. The numbers are those of fields in TensorFlow
+    Lite's schema.
     """
     with Path(path).open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
         model = _Table(content, _number("<I", content, 0))
-        return {each.text(2): (_texts(each.tables(0)), _texts(each.tables(1))) for each in model.tables(7)}
+        graphs = model.tables(2)
+        orders = {}
+        for signature in model.tables(7):
+            graph = graphs[signature.number(4)]
+            inputs = _ordered(signature.tables(0), graph.numbers(1))
+            orders[signature.text(2)] = inputs, _ordered(signature.tables(1), graph.numbers(2))
+        return orders
 
 
-def _texts(maps: Sequence[_Table]) -> list[str]:
-    return [each.text(0) for each in maps]
+def _ordered(maps: Sequence[_Table], tensors: Sequence[int]) -> list[str]:
+    """Returns names in the order of the tensors that they stand for; a tensor may have several names."""
+    names: dict[int, list[str]] = {}
+    for each in maps:
+        names.setdefault(each.number(1), []).append(each.text(0))
+    return [names[tensor].pop(0) for tensor in tensors if names.get(tensor)]
 
 
 class _Table:
@@ -192,6 +203,17 @@ class _Table:
     def __init__(self, content: mmap, at: int) -> None:
         self._content, self._at = content, at
         self._fields = at - _number("<i", content, at)
+
+    def number(self, field: int) -> int:
+        """Returns an unsigned number of 32 bits."""
+        at = self._place(field)
+        return _number("<I", self._content, at) if at else 0
+
+    def numbers(self, field: int) -> list[int]:
+        """Returns a vector of numbers of 32 bits."""
+        at = self._target(field)
+        count = _number("<I", self._content, at) if at else 0
+        return list(struct.unpack_from(f"<{count}i", self._content, at + 4)) if at else []
 
     def text(self, field: int) -> str:
         """Returns a string."""
@@ -206,11 +228,14 @@ class _Table:
 
     def _target(self, field: int) -> int:
         """Returns where a string or vector lies, or 0 where the field is left out."""
+        place = self._place(field)
+        return place + _number("<I", self._content, place) if place else 0
+
+    def _place(self, field: int) -> int:
         entry = 4 + 2 * field
         inside = entry < _number("<H", self._content, self._fields)
         offset = _number("<H", self._content, self._fields + entry) if inside else 0
-        place = self._at + offset
-        return place + _number("<I", self._content, place) if offset else 0
+        return self._at + offset if offset else 0
 
 
 def _number(kind: str, content: mmap, at: int) -> int:

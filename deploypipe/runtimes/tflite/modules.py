@@ -21,7 +21,7 @@ class _Part(nn.Module):
         self.reference = reference
         self.count = len(constants)
         for number, constant in enumerate(constants):
-            self.register_buffer(f"constant_{number}", constant.detach())
+            self.register_buffer(f"constant_{number}", constant.detach().contiguous())
 
     def constants(self) -> list[Tensor]:
         return [getattr(self, f"constant_{number}") for number in range(self.count)]

@@ -73,7 +73,9 @@ def _run(content: bytes, program: Program, precision: str, legacy: bool) -> byte
     work = quantizer.Quantizer(bytearray(content))
     _recipe(work, flatbuffer.parse(content), precision, legacy)
     try:
-        result = work.quantize(work.calibrate(_calibration(content, program), num_threads=1))
+        # An empty calibration would make it run the model, which it cannot where there are custom operators.
+        found = work.calibrate(_calibration(content, program), num_threads=1) if work.need_calibration else None
+        result = work.quantize(found, enable_progress_bar=False, enable_progress_report=False)
     except Exception as error:
         raise DeployError(
             f"The model cannot be quantized to {precision}: {first_line(error) or type(error).__name__}",
@@ -86,30 +88,47 @@ def _recipe(work: Any, model: flatbuffer.Model, precision: str, legacy: bool) ->
     """Says what is quantized; a later rule overrides an earlier one."""
     from ai_edge_quantizer import algorithm_manager, qtyping
 
-    per_tensor, per_channel = qtyping.QuantGranularity.TENSORWISE, qtyping.QuantGranularity.CHANNELWISE
     names = qtyping.TFLOperationName
+    per_tensor, per_channel = qtyping.QuantGranularity.TENSORWISE, qtyping.QuantGranularity.CHANNELWISE
     bits = 4 if precision == "int4-weight" else 8
     # With 15 levels it pays to clip the largest weights; OCTAV finds where.
     algorithms = algorithm_manager.AlgorithmName
     algorithm = algorithms.OCTAV if bits == 4 else algorithms.MIN_MAX_UNIFORM_QUANT
     if precision == "int8-dynamic":
-        work.add_dynamic_config(".*", names.ALL_SUPPORTED, num_bits=8)
-        work.add_dynamic_config(
-            ".*", names.FULLY_CONNECTED, num_bits=8, granularity=per_tensor if legacy else per_channel
-        )
+        _dynamic(work, names, per_tensor, legacy)
     elif precision == "int8-static":
-        work.add_static_config(".*", names.ALL_SUPPORTED, activation_num_bits=8, weight_num_bits=8)
-        for name in (names.INPUT, names.OUTPUT):
-            work.update_quantization_recipe(".*", name, algorithm_key="no_quantize")
+        _static(work, names, per_tensor, legacy)
     else:
         work.add_weight_only_config(".*", names.ALL_SUPPORTED, num_bits=bits, algorithm_key=algorithm)
     # There is no static form of a table, and a scale per row takes more room than a narrow row.
-    narrow = legacy or _narrow_tables(model)
-    granularity = per_tensor if narrow else per_channel
+    granularity = per_tensor if legacy or _narrow_tables(model) else per_channel
     work.add_dynamic_config(
         ".*", names.EMBEDDING_LOOKUP, num_bits=bits, granularity=granularity, algorithm_key=algorithm
     )
-    work.update_quantization_recipe(f"{kept_float.PREFIX}.*", names.ALL_SUPPORTED, algorithm_key="no_quantize")
+    _leave(work, names.ALL_SUPPORTED, f"{kept_float.PREFIX}.*")
+
+
+def _dynamic(work: Any, names: Any, per_tensor: Any, legacy: bool) -> None:
+    """tflite-runtime reads one scale per tensor, and has no such form of a transposed convolution."""
+    work.add_dynamic_config(".*", names.ALL_SUPPORTED, num_bits=8)
+    if legacy:
+        for name in (names.FULLY_CONNECTED, names.BATCH_MATMUL):
+            work.add_dynamic_config(".*", name, num_bits=8, granularity=per_tensor)
+        _leave(work, names.CONV_2D_TRANSPOSE)
+
+
+def _static(work: Any, names: Any, per_tensor: Any, legacy: bool) -> None:
+    """LiteRT reads one scale of a BATCH_MATMUL, whatever the file says."""
+    work.add_static_config(".*", names.ALL_SUPPORTED, activation_num_bits=8, weight_num_bits=8)
+    work.add_static_config(
+        ".*", names.BATCH_MATMUL, activation_num_bits=8, weight_num_bits=8, weight_granularity=per_tensor
+    )
+    for name in (names.INPUT, names.OUTPUT, *((names.SQRT, names.DIV) if legacy else ())):
+        _leave(work, name)
+
+
+def _leave(work: Any, name: Any, scope: str = ".*") -> None:
+    work.update_quantization_recipe(scope, name, algorithm_key="no_quantize")
 
 
 def _narrow_tables(model: flatbuffer.Model) -> bool:

@@ -106,21 +106,55 @@ def test_integers_of_64_bits_are_exact(legacy: LegacyProcess, tmp_path: Path) ->
     assert np.array_equal(y, -x)
 
 
+@pytest.mark.parametrize("turned", [False, True], ids=["", "turned"])
 @pytest.mark.parametrize("names", [("a", "b"), ("zeta", "alpha"), ("args_10", "args_9")])
-def test_inputs_are_in_the_order_of_the_file(legacy: LegacyProcess, tmp_path: Path, names: tuple[str, str]) -> None:
-    signatures = legacy.load(written(tmp_path, difference(names)))
+def test_inputs_are_in_the_order_of_the_graph(
+    legacy: LegacyProcess, tmp_path: Path, names: tuple[str, str], turned: bool
+) -> None:
+    model = flatbuffer.parse(difference(names))
+    if turned:  # converters write signatures by the alphabet
+        model.signatureDefs[0].inputs.reverse()
+    signatures = legacy.load(written(tmp_path, flatbuffer.inline(model)))
     assert [each["name"] for each in signatures[flatbuffer.SIGNATURE]["inputs"]] == list(names)
     (y,) = legacy.run([np.array([5, 6], np.float32), np.array([1, 3], np.float32)])
     assert y.tolist() == [4, 3]
 
 
-def test_a_signature_is_chosen_by_its_key(legacy: LegacyProcess, tmp_path: Path) -> None:
+def test_a_tensor_may_be_two_outputs_and_an_input(legacy: LegacyProcess, tmp_path: Path) -> None:
+    model = flatbuffer.parse(difference(("a", "b")))
+    graph = model.subgraphs[0]
+    graph.outputs = [graph.outputs[0], graph.inputs[1], graph.outputs[0]]
+    model.signatureDefs.clear()
+    files.sign(model)
+    for each, name in zip(model.signatureDefs[0].outputs, ("c", "a", "b"), strict=True):
+        each.name = name.encode()
+    legacy.load(written(tmp_path, flatbuffer.inline(model)))
+    outputs = legacy.run([np.array([5, 6], np.float32), np.array([1, 3], np.float32)])
+    assert [each.tolist() for each in outputs] == [[4, 3], [1, 3], [4, 3]]
+
+
+def two_batches() -> tuple[bytes, Array]:
+    """Returns the file of `dense` with signatures for batches of 1 and 4."""
     content, w = dense(1)
     model, second = flatbuffer.parse(content), flatbuffer.parse(dense(4)[0]).subgraphs[0]
     model.subgraphs.append(second)  # its constant is that of the first
     model.signatureDefs[0].signatureKey = b"batch_1"
     files.sign(model, "batch_4", 1)
-    signatures = legacy.load(written(tmp_path, flatbuffer.inline(model)))
+    return flatbuffer.inline(model), w
+
+
+def test_a_batch_of_another_size_is_run_in_pieces(tmp_path: Path) -> None:
+    content, w = two_batches()
+    session = tflite_runtime.load(written(tmp_path, content), ())
+    assert session.batches == (1, 4)
+    for rows in (1, 4, 9, 2):
+        x = np.random.default_rng(rows).standard_normal((rows, DEEP)).astype(np.float32)
+        np.testing.assert_allclose(session.run([x])[0], x @ w.T, rtol=1e-4, atol=1e-4)
+
+
+def test_a_signature_is_chosen_by_its_key(legacy: LegacyProcess, tmp_path: Path) -> None:
+    content, w = two_batches()
+    signatures = legacy.load(written(tmp_path, content))
     assert {key: each["inputs"][0]["shape"] for key, each in signatures.items()} == {
         "batch_1": [1, DEEP],
         "batch_4": [4, DEEP],

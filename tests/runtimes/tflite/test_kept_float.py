@@ -1,0 +1,96 @@
+"""Ops that must stay float: hashes are the same bits in every precision, and what comes after is quantized."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from deploypipe.errors import DeployError
+from deploypipe.ops import CWS
+from deploypipe.runtimes.tflite import flatbuffer, kept_float
+
+from .models import Calls, Lowered, lowered, normal, quantized, seeded
+
+HASHES, FEATURES = 64, 24
+PRECISIONS = ("int8-static", "int8-dynamic", "int8-weight", "int4-weight")
+
+
+def hashed(x: Tensor, before: nn.Module, hashes: nn.Module, table: nn.Module, after: nn.Module) -> tuple[Tensor, ...]:
+    """Returns what the hashes choose, and the hashes."""
+    index, t = hashes(torch.relu(before(x)))
+    return after(table(index.clamp(min=0)).sum(1)), index, t
+
+
+@pytest.fixture(scope="module")
+def hashing(tmp_path_factory: pytest.TempPathFactory) -> Lowered:
+    layers = (
+        seeded(lambda: nn.Linear(16, FEATURES)),
+        CWS(FEATURES, HASHES),
+        seeded(lambda: nn.Embedding(FEATURES, 64)),
+        seeded(lambda: nn.Linear(64, 32)),
+    )
+    calibration = [(normal(16, 16, seed=seed),) for seed in range(4)]
+    folder = tmp_path_factory.mktemp("hashing")
+    return lowered(folder, Calls(hashed, *layers), normal(2, 16), calibration=calibration)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_hashes_are_the_same_bits_in_every_precision(hashing: Lowered, precision: str) -> None:
+    file = quantized(hashing, precision)
+    # Values far beyond those of the calibration.
+    x = 30 * normal(20, 16, seed=9)
+    with hashing.opened() as one, file.opened() as other:
+        expected, found = (each.run([x.numpy()]) for each in (one, other))
+    for hashes, same in zip(found[1:], expected[1:], strict=True):
+        np.testing.assert_array_equal(hashes, same, strict=True)
+    assert found[1].dtype == np.int64
+    assert len(np.unique(found[1])) > 10
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_what_comes_before_stays_float_and_what_comes_after_is_quantized(hashing: Lowered, precision: str) -> None:
+    file = quantized(hashing, precision)
+    before, after = ("FLOAT32", "INT4" if precision == "int4-weight" else "INT8")
+    assert weights_by_rows(file) == {FEATURES: before, 32: after}
+    assert int(file.notes["quantized_tensors"]) >= 2
+    assert int(file.notes["operators_kept_float"]) >= 5
+
+
+def weights_by_rows(file: Lowered) -> dict[int, str]:
+    """Returns the types of the weights of fully connected layers, by how many outputs these have."""
+    model = flatbuffer.parse(file.content)
+    kinds = {value: name for name, value in vars(flatbuffer.schema().TensorType).items() if isinstance(value, int)}
+    found = {}
+    for graph, each in flatbuffer.operators(model):
+        if flatbuffer.builtin_of(model, each) == flatbuffer.schema().BuiltinOperator.FULLY_CONNECTED:
+            weights = graph.tensors[each.inputs[1]]
+            found[flatbuffer.shape_of(weights)[0]] = kinds[weights.type]
+    return found
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_inputs_and_outputs_keep_their_types(hashing: Lowered, precision: str) -> None:
+    with quantized(hashing, precision).opened() as opened:
+        assert [each.dtype for each in opened.inputs] == [np.float32]
+        assert [each.dtype for each in opened.outputs] == [np.float32, np.int64, np.int64]
+
+
+def test_a_model_that_is_all_kept_float_is_not_quantized(hashing: Lowered) -> None:
+    model = flatbuffer.parse(hashing.content)
+    graph = model.subgraphs[0]
+    graph.outputs = graph.outputs[1:]
+    model.signatureDefs[0].outputs = [each for each in model.signatureDefs[0].outputs if each.name != b"output_0"]
+    path = hashing.path.with_name("hashes.tflite")
+    path.write_bytes(flatbuffer.write(model))
+    kept = kept_float.rename(flatbuffer.parse(path.read_bytes()))
+    assert 0 < kept < len(graph.operators)
+
+
+def test_a_model_with_nothing_to_quantize_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
+    file = lowered(tmp_path_factory.mktemp("bare"), CWS(FEATURES, 16), torch.rand(2, FEATURES))
+    for precision in ("int8-dynamic", "int8-weight", "int4-weight"):
+        with pytest.raises(DeployError, match=f"nothing in the model that {precision} could quantize") as caught:
+            quantized(file, precision)
+        assert "fp32" in caught.value.cure

@@ -1,0 +1,105 @@
+"""Precisions: files shrink, answers stay near, and what cannot be had is refused with the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from deploypipe.errors import DeployError
+from deploypipe.ops import Square
+from deploypipe.parity import normalized_error
+from deploypipe.runtimes import Form
+from deploypipe.runtimes.tflite import flatbuffer, gate, precision
+from deploypipe.target import NORMALIZED_ERRORS
+
+from .models import Calls, Lowered, lowered, normal, program, quantized, seeded, written
+
+SIZE = 256
+
+
+def layers() -> nn.Module:
+    return nn.Sequential(nn.Linear(SIZE, SIZE), nn.ReLU(), nn.Linear(SIZE, 32))
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory: pytest.TempPathFactory) -> Lowered:
+    calibration = [(normal(24, SIZE, seed=seed),) for seed in range(30)]
+    return lowered(tmp_path_factory.mktemp("dense"), seeded(layers), normal(2, SIZE), calibration=calibration)
+
+
+@pytest.mark.parametrize("name", [name for name in precision.PRECISIONS if name != "fp32"])
+def test_a_smaller_precision_stays_near(dense: Lowered, name: str) -> None:
+    file = quantized(dense, name)
+    assert len(file.content) < 0.5 * len(dense.content)
+    x = normal(40, SIZE, seed=99)
+    for found in (file.opened().run([x.numpy()]), file.classic(x)):
+        assert found[0].dtype == np.float32
+        error = normalized_error(found[0], file.eager(x)[0])
+        assert 0 < error < NORMALIZED_ERRORS[name]
+
+
+def test_four_bits_take_less_than_eight(dense: Lowered) -> None:
+    sizes = [len(quantized(dense, name).content) for name in ("int4-weight", "int8-weight")]
+    assert sizes[0] < 0.6 * sizes[1]
+
+
+def test_full_precision_is_the_file_itself(dense: Lowered) -> None:
+    assert precision.quantized(dense.content, dense.program, "fp32", legacy=False) == (dense.content, {})
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+def test_only_the_legacy_runtime_gets_one_scale_for_a_layer(dense: Lowered, legacy: bool) -> None:
+    model = flatbuffer.parse(quantized(dense, "int8-dynamic", legacy).content)
+    scales = [
+        len(graph.tensors[each.inputs[1]].quantization.scale)
+        for graph, each in flatbuffer.operators(model)
+        if flatbuffer.builtin_of(model, each) == flatbuffer.schema().BuiltinOperator.FULLY_CONNECTED
+    ]
+    assert scales == ([1, 1] if legacy else [SIZE, 32])
+
+
+@pytest.mark.parametrize("name", ["int8-dynamic", "int8-static", "int8-weight"])
+def test_the_gate_of_the_legacy_runtime_lets_its_files_pass(dense: Lowered, name: str) -> None:
+    assert gate.refusals(quantized(dense, name, legacy=True).content) == []
+
+
+def test_static_needs_calibration_data(tmp_path: Path) -> None:
+    file = lowered(tmp_path, seeded(lambda: nn.Linear(4, 3)), normal(2, 4))
+    with pytest.raises(DeployError, match="int8-static needs calibration data") as caught:
+        quantized(file, "int8-static")
+    assert "calibration=" in caught.value.cure
+
+
+@pytest.fixture(scope="module")
+def native_square(tmp_path_factory: pytest.TempPathFactory) -> Lowered:
+    """A layer before a custom operator."""
+    folder = tmp_path_factory.mktemp("square")
+    module = nn.Sequential(seeded(lambda: nn.Linear(64, 64)), Square())
+    captured = program(folder, module, normal(2, 64), calibration=[(normal(4, 64),)])
+    return written(folder, captured, Form())
+
+
+def test_static_is_refused_where_a_custom_operator_stands(native_square: Lowered) -> None:
+    with pytest.raises(DeployError, match=r"custom_call.deploypipe.square is a custom operator") as caught:
+        quantized(native_square, "int8-static")
+    assert "decomposed" in caught.value.cure
+
+
+def test_the_weights_beside_a_custom_operator_are_quantized(native_square: Lowered) -> None:
+    file = quantized(native_square, "int8-dynamic")
+    assert "INT8" in precision.dtypes_of(file.content)
+    assert "custom_call.deploypipe.square" in file.names
+
+
+def test_calibration_rows_are_cut_to_the_size_of_the_file(tmp_path: Path) -> None:
+    """Here into pieces of two, of which the last is filled up; both sizes of the data are others."""
+    calibration = [(normal(5, 8, seed=1),), (normal(1, 8, seed=2),)]
+    module = Calls(lambda x, layer: layer(x), seeded(lambda: nn.Linear(8, 8)))
+    file = lowered(tmp_path, module, normal(2, 8), input_names=["x"], dynamic_axes={}, calibration=calibration)
+    found = quantized(file, "int8-static")
+    x = torch.cat([each for (each,) in calibration])[:2]
+    assert normalized_error(found.opened().run([x.numpy()])[0], found.eager(x)[0]) < 0.1
