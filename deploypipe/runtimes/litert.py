@@ -114,7 +114,14 @@ def load(artifact: Path, libraries: Sequence[Path]) -> LitertSession:
         model = flatbuffer.parse(artifact.read_bytes())
         keys = [each.signatureKey.decode() for each in model.signatureDefs]
     except Exception as error:
-        raise DeployError(f"{artifact.name} is no LiteRT model", "Build the bundle again.") from error
+        raise DeployError(
+            f"{artifact.name} does not load in LiteRT: it is no model of its", "Build the bundle again."
+        ) from error
+    # LiteRT says so only when a model runs.
+    if not libraries and (missing := flatbuffer.custom_codes(model)):
+        raise DeployError(
+            f"There is no kernel for {', '.join(missing)} in LiteRT", "Give the model the op library that it needs."
+        )
     session = LitertSession(artifact, tuple(libraries), batches.of(keys))
     session._model(session.batches[0] if session.batches else 0)
     return session

@@ -14,7 +14,6 @@ from deploypipe.ops import load
 from deploypipe.runtimes import NAMES
 from deploypipe.target import Target
 
-
 # What a runtime cannot do, and says so.
 DECLINED = {("torchscript", True): "has no decomposed form", ("tflite-runtime", False): "runs no kernels of one's own"}
 

@@ -77,18 +77,54 @@ def convert(program: Program, form: Form) -> Converted:
         return _finished(program, flatbuffer.parse(first), notes | {"batch": "fixed, as in the example"})
     second, _ = _static(program, form, {name: pair[1] for name, pair in sizes.items()})
     try:
-        return _finished(program, axes.opened(first, second, sizes), notes | {"batch": "any"})
+        model = axes.opened(first, second, sizes)
+        _check_outputs(model, program, {name: pair[1] for name, pair in sizes.items()})
+        return _finished(program, model, notes | {"batch": "any"})
     except axis_sizes.FixedAxisError as reason:
         return _at_fixed_batches(program, form, notes, str(reason))
 
 
 def _sizes(program: Program) -> dict[str, tuple[int, int]]:
-    """Returns two sizes for each dynamic axis, no two axes with the same pair."""
+    """Returns two sizes for each dynamic axis, no two axes with the same pair.
+
+    Raises:
+        DeployError: The ranges of two axes are so narrow that they cannot be told apart.
+    """
     pairs: dict[str, tuple[int, int]] = {}
     for number, (name, axis) in enumerate(_dynamic(program).items()):
-        first = min(max(FIRST_SIZE + 2 * number, axis.min), axis.max - 1)
-        pairs[name] = (first, min(first + STEPS[number % len(STEPS)], axis.max))
+        step = STEPS[number % len(STEPS)]
+        start = min(max(FIRST_SIZE + 2 * number, axis.min), axis.max - 1)
+        found = ((first, min(first + step, axis.max)) for first in range(start, axis.min - 1, -1))
+        pair = next((each for each in found if each not in pairs.values()), None)
+        if pair is None:
+            raise DeployError(
+                f"The axis {name} admits too few sizes to tell it from the others", "Raise its maximum, or fix it."
+            )
+        pairs[name] = pair
     return pairs
+
+
+def _check_outputs(model: flatbuffer.Model, program: Program, sizes: dict[str, int]) -> None:
+    """Resizes a model without running it: LiteRT's C API needs to know the sizes of its outputs by then.
+
+    Raises:
+        FixedAxisError: It knows one only when it runs.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    if flatbuffer.custom_codes(model):
+        return  # the interpreter has no kernels
+    facts = program.facts
+    interpreter = Interpreter(model_content=flatbuffer.inline(model), num_threads=1)
+    for detail, info in zip(interpreter.get_input_details(), facts.inputs, strict=True):
+        shape = [size if isinstance(size, int) else sizes.get(size, facts.axes[size].min) for size in info.shape]
+        interpreter.resize_tensor_input(detail["index"], shape)
+    interpreter.allocate_tensors()
+    for detail, info in zip(interpreter.get_output_details(), facts.outputs, strict=True):
+        wanted = [sizes.get(size, size) if isinstance(size, str) else size for size in info.shape]
+        pairs = zip(detail["shape"], wanted, strict=True)
+        if any(isinstance(size, int) and found != size for found, size in pairs):
+            raise axis_sizes.FixedAxisError(f"LiteRT knows the size of {info.name} only when it runs")
 
 
 def _dynamic(program: Program) -> dict[str, Any]:

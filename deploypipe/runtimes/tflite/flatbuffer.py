@@ -187,6 +187,11 @@ def custom_code(model: Model, operator: Operator) -> str:
     return (code.customCode or b"").decode() if builtin_of(model, operator) == schema().BuiltinOperator.CUSTOM else ""
 
 
+def custom_codes(model: Model) -> list[str]:
+    """Returns the names of all custom operators, each once."""
+    return sorted({code for _, each in operators(model) if (code := custom_code(model, each))})
+
+
 def builtin_of(model: Model, operator: Operator) -> int:
     """Returns the operator's code in the schema."""
     code = model.operatorCodes[operator.opcodeIndex]

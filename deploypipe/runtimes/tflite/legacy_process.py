@@ -90,8 +90,7 @@ class LegacyProcess:
         with self._turn:
             answer = self._exchange(Message(facts, arrays))
         if "error" in answer.facts:
-            what = "inputs" if facts["command"] == "run" else "file"
-            raise DeployError(f"tflite-runtime refuses the {what}: {answer.facts['error'].rstrip('.')}")
+            raise _refusal(facts, answer.facts["error"].rstrip("."))
         return answer
 
     def _exchange(self, request: Message) -> Message:
@@ -118,6 +117,13 @@ class LegacyProcess:
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         last = f": {lines[-1].rstrip('.')}" if lines else ""
         return DeployError(f"The process of tflite-runtime {how}{last}", "Build for the runtime litert.")
+
+
+def _refusal(facts: Mapping[str, Any], reason: str) -> DeployError:
+    if facts["command"] == "load":
+        name = Path(facts["path"]).name
+        return DeployError(f"{name} does not load in tflite-runtime: {reason}", "Build the bundle again.")
+    return DeployError(f"tflite-runtime refuses the inputs: {reason}", "Keep to the sizes in the manifest.")
 
 
 def _end(process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:

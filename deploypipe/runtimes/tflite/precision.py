@@ -57,8 +57,7 @@ def quantized(content: bytes, program: Program, precision: str, legacy: bool) ->
 
 
 def _refuse_static(program: Program, model: flatbuffer.Model) -> None:
-    customs = sorted({code for _, each in flatbuffer.operators(model) if (code := flatbuffer.custom_code(model, each))})
-    if customs:
+    if customs := flatbuffer.custom_codes(model):
         raise DeployError(
             f"{customs[0]} is a custom operator, through which activations cannot be calibrated",
             "Take the decomposed form, or int8-dynamic.",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from deploypipe import Axis
 from deploypipe.ops import LLTM, lltm
 from deploypipe.parity import normalized_error
-from deploypipe.runtimes.tflite import flatbuffer, loops
+from deploypipe.runtimes.tflite import flatbuffer, loops, modules
 
 from .models import Calls, Lowered, lowered, normal, quantized, seeded
 
@@ -83,44 +83,58 @@ def test_weights_are_stored_once(looped: Lowered) -> None:
     assert sum(sizes) - WEIGHTS < 1.5 * 4 * 6 * loops.BLOCK * HIDDEN
 
 
-@pytest.mark.parametrize("length", [loops.UNROLLED + 1, 6 * loops.BLOCK])
-def test_what_remains_after_the_rounds_may_be_one_step_or_none(tmp_path: Path, length: int) -> None:
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Short rounds, and loops for sequences that are longer than one: they are converted sooner."""
+    for module, name in ((loops, "UNROLLED"), (loops, "BLOCK"), (modules, "BLOCK")):
+        monkeypatch.setattr(module, name, 4)
+    return 4
+
+
+def test_a_loop_has_at_least_one_round() -> None:
+    assert loops.UNROLLED >= loops.BLOCK
+
+
+@pytest.mark.parametrize("remainder", [0, 1])
+def test_what_remains_after_the_rounds_may_be_one_step_or_none(tmp_path: Path, soon: int, remainder: int) -> None:
     """Here the sequence of outputs is used by nobody."""
+    length = 2 * soon + remainder
     file = lowered(tmp_path, Calls(last_state, layer()), normal(length, 2, FEATURES), **STATIC)
     assert len(whiles(file)) == 1
     assert max(errors(file, normal(length, 2, FEATURES, seed=1))) < 1e-5
 
 
-def test_a_short_sequence_is_written_out(tmp_path: Path) -> None:
-    file = lowered(tmp_path, Calls(last_state, layer()), normal(loops.UNROLLED, 1, FEATURES), **STATIC)
+def test_a_short_sequence_is_written_out(tmp_path: Path, soon: int) -> None:
+    file = lowered(tmp_path, Calls(last_state, layer()), normal(soon, 1, FEATURES), **STATIC)
     assert not whiles(file)
-    assert file.notes["deploypipe::lltm_packed"] == "64 steps, written out"
-    assert max(errors(file, normal(loops.UNROLLED, 1, FEATURES, seed=1))) < 1e-5
+    assert file.notes["deploypipe::lltm_packed"] == "4 steps, written out"
+    assert max(errors(file, normal(soon, 1, FEATURES, seed=1))) < 1e-5
 
 
-def test_two_loops_in_one_model(tmp_path: Path) -> None:
+def test_two_loops_in_one_model(tmp_path: Path, soon: int) -> None:
     def stacked(x: Tensor, first: nn.Module, second: nn.Module) -> Tensor:
         outputs: Tensor = second(first(x)[0])[0]
         return outputs
 
     layers = (seeded(lambda: LLTM(FEATURES, 5)), seeded(lambda: LLTM(5, 4)))
-    file = lowered(tmp_path, Calls(stacked, *layers), normal(65, 2, FEATURES), **STATIC)
+    file = lowered(tmp_path, Calls(stacked, *layers), normal(soon + 1, 2, FEATURES), **STATIC)
     options = [each.builtinOptions for each in whiles(file)]
     assert len({each.bodySubgraphIndex for each in options}) == 2
-    assert max(errors(file, normal(65, 2, FEATURES, seed=1))) < 1e-5
+    assert max(errors(file, normal(soon + 1, 2, FEATURES, seed=1))) < 1e-5
 
 
+@pytest.mark.usefixtures("soon")
 def test_an_op_whose_parameters_are_computed_is_written_out(tmp_path: Path) -> None:
     """A loop has a copy of the parameters."""
 
     def scaled(x: Tensor, h: Tensor, c: Tensor, weight: Tensor, bias: Tensor) -> Any:
         return torch.ops.deploypipe.lltm(x, h, c, weight * 0.5, bias)[0]
 
-    call = lltm.sample("long", (66, 2, 3, 4), torch.Generator().manual_seed(1))
+    call = lltm.sample("long", (6, 2, 3, 4), torch.Generator().manual_seed(1))
     names = ["x", "h", "c", "weight", "bias"]
     file = lowered(tmp_path, Calls(scaled), *call.inputs, input_names=names, dynamic_axes={})
     assert not whiles(file)
-    assert file.notes["deploypipe::lltm"] == "66 steps, written out"
+    assert file.notes["deploypipe::lltm"] == "6 steps, written out"
     assert max(errors(file, *call.inputs)) < 1e-5
 
 

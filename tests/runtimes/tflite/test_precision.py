@@ -95,6 +95,27 @@ def test_the_weights_beside_a_custom_operator_are_quantized(native_square: Lower
     assert "custom_call.deploypipe.square" in file.names
 
 
+def counted(x: torch.Tensor, layer: nn.Module) -> tuple[torch.Tensor, ...]:
+    """Integers beside what is quantized."""
+    count = (x > 0).sum(1, keepdim=True)
+    return layer(x), count * count + 2**40, count * 2**33
+
+
+@pytest.mark.parametrize("name", ["int8-static", "int8-dynamic", "int8-weight"])
+def test_integers_are_left_alone(counting: Lowered, name: str) -> None:
+    x = normal(7, 32, seed=3)
+    found = quantized(counting, name).opened().run([x.numpy()])
+    for one, other in zip(found[1:], counting.eager(x)[1:], strict=True):
+        np.testing.assert_array_equal(one, other, strict=True)
+
+
+@pytest.fixture(scope="module")
+def counting(tmp_path_factory: pytest.TempPathFactory) -> Lowered:
+    module = Calls(counted, seeded(lambda: nn.Linear(32, 32)))
+    calibration = [(normal(8, 32, seed=1),)]
+    return lowered(tmp_path_factory.mktemp("counting"), module, normal(2, 32), calibration=calibration)
+
+
 def test_calibration_rows_are_cut_to_the_size_of_the_file(tmp_path: Path) -> None:
     """Here into pieces of two, of which the last is filled up; both sizes of the data are others."""
     calibration = [(normal(5, 8, seed=1),), (normal(1, 8, seed=2),)]

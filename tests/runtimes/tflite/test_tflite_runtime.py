@@ -52,7 +52,7 @@ def test_a_file_that_passes_is_written(legacy: LegacyProcess, tmp_path: Path, mo
     ("content", "said"),
     [
         (MISREAD, r"would fail on this file or misread it\. FULLY_CONNECTED 'out' ignores the scales of 'constant_1'"),
-        (UNFIT, "tflite-runtime refuses the file: .*broadcast"),
+        (UNFIT, "does not load in tflite-runtime: .*broadcast"),
     ],
 )
 def test_a_file_that_does_not_is_refused(
