@@ -62,6 +62,11 @@ def _refuse_static(program: Program, model: flatbuffer.Model) -> None:
             f"{customs[0]} is a custom operator, through which activations cannot be calibrated",
             "Take the decomposed form, or int8-dynamic.",
         )
+    if "WHILE" in flatbuffer.operator_names(model):
+        raise DeployError(
+            "Activations inside of a WHILE, by which a long sequence is run, cannot be calibrated",
+            "Take int8-dynamic, or a shorter sequence.",
+        )
     if not program.spec.calibration:
         raise DeployError("int8-static needs calibration data", "Give the model some: ModelSpec(calibration=...).")
 

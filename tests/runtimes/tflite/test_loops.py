@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from deploypipe import Axis
+from deploypipe.errors import DeployError
 from deploypipe.ops import LLTM, lltm
 from deploypipe.parity import normalized_error
 from deploypipe.runtimes.tflite import flatbuffer, loops, modules
@@ -150,3 +151,9 @@ def test_weights_of_a_loop_are_quantized(looped: Lowered, precision: str) -> Non
     assert flatbuffer.schema().TensorType.INT8 in body_types(file)
     assert len(looped.content) - len(file.content) > 0.6 * WEIGHTS
     assert max(errors(file, normal(100, 3, FEATURES, seed=1))) < 0.1
+
+
+def test_activations_of_a_loop_cannot_be_calibrated(looped: Lowered) -> None:
+    with pytest.raises(DeployError, match="inside of a WHILE") as caught:
+        quantized(looped, "int8-static")
+    assert "int8-dynamic" in caught.value.cure
