@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import resource
 import subprocess
@@ -124,18 +125,38 @@ def test_what_does_not_fit_is_refused_and_harms_nothing(dense: CompiledModel) ->
         np.testing.assert_array_equal(dense.run([x])[0], expected)
 
 
-@pytest.mark.parametrize("output", ["reshaped", "y"])
-@pytest.mark.parametrize("sizes", [(3, 2), (1, 1), (2, 3)])
-def test_sizes_that_depend_on_values_are_an_error(tmp_path: Path, output: str, sizes: tuple[int, int]) -> None:
-    """Also where they happen to be those that LiteRT expects: it writes the values elsewhere."""
+def resized_by_values(folder: Path, output: str, sizes: tuple[int, int]) -> CompiledModel:
+    """Opens a model that reshapes its input to sizes that are an input too, and squares that."""
     tensors = {"x": ("float32", sizes), "sizes": ("int32", (2,)), "reshaped": ("float32", (1, 1))}
     tensors["y"] = ("float32", (1, 1))
     content = call_model.write(tensors, [Call(SQUARE, ["reshaped"], ["y"])], ["x", "sizes"], [output])
     parsed = flatbuffer.parse(content)
     parsed.subgraphs[0].operators.insert(0, flatbuffer.add_operator(parsed, "RESHAPE", 1, [0, 1], [2]))
-    model = opened(flatbuffer.write(parsed), tmp_path, native.library("litert"))
+    return opened(flatbuffer.write(parsed), folder, native.library("litert"))
+
+
+@pytest.mark.parametrize("sizes", [(3, 2), (1, 1), (2, 3)])
+def test_sizes_of_an_output_that_depend_on_values_are_an_error(tmp_path: Path, sizes: tuple[int, int]) -> None:
+    """Also where they happen to be those that LiteRT expects: it writes the values elsewhere."""
+    model = resized_by_values(tmp_path, "reshaped", sizes)
     with pytest.raises(DeployError, match=r"depend on values|refuses the input"):
         model.run([np.ones(sizes, np.float32), np.array(sizes, np.int32)])
+
+
+@pytest.mark.parametrize("sizes", [(3, 2), (2, 3)])
+def test_an_op_behind_such_sizes_is_an_error(tmp_path: Path, sizes: tuple[int, int]) -> None:
+    model = resized_by_values(tmp_path, "y", sizes)
+    with pytest.raises(DeployError, match=r"depend on values|refuses the input"):
+        model.run([np.ones(sizes, np.float32), np.array(sizes, np.int32)])
+
+
+def test_an_op_behind_sizes_that_happen_to_be_expected_is_refused_or_right(tmp_path: Path) -> None:
+    """LiteRT puts what the op reads anywhere, and takes it where that happens to be aligned."""
+    model = resized_by_values(tmp_path, "y", (1, 1))
+    found = None
+    with contextlib.suppress(DeployError):
+        (found,) = model.run([np.full((1, 1), 3, np.float32), np.ones(2, np.int32)])
+    assert found is None or found.tolist() == [[9]]
 
 
 def test_signatures_by_name(tmp_path: Path) -> None:
