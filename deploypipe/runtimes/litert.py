@@ -11,6 +11,7 @@ from deploypipe import installed
 from deploypipe.availability import Availability
 from deploypipe.errors import DeployError
 from deploypipe.runtimes.protocol import Form, Lowered
+from deploypipe.runtimes.tflite import precision
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 NAME = "litert"
 DESCRIPTION = "LiteRT (TensorFlow Lite) with XNNPACK, for phones"
 ARTIFACT = "model.tflite"
-PRECISIONS: tuple[str, ...] = ("fp32", "int8-dynamic", "int8-static", "int8-weight", "int4-weight")
+PRECISIONS: tuple[str, ...] = precision.PRECISIONS
 BINDING = "litert"
 DECOMPOSES = True
 PORTABLE = False

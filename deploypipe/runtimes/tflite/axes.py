@@ -126,7 +126,9 @@ def _check_structure(work: Work, graph: Subgraph, other: Subgraph) -> None:
         raise FixedAxisError("the graph has another structure at another size")
     for operator, there in zip(graph.operators, other.operators, strict=True):
         if _options(operator) != _options(there):
-            raise FixedAxisError(f"an option of {_name(work.model, operator)} depends on the size of an axis")
+            raise FixedAxisError(
+                f"an option of {flatbuffer.name_of(work.model, operator)} depends on the size of an axis"
+            )
 
 
 def _options(operator: Operator) -> list[dict[str, str]]:
@@ -155,14 +157,14 @@ def _pairs(tensor: Tensor, twin: Tensor) -> list[Pair]:
 def _open_operator(work: Work, number: int, operator: Operator, there: Operator) -> list[Operator]:
     """Returns an operator with constants that hold at every size, after the operators that they need."""
     graph, other = work.model.subgraphs[number], work.twin.subgraphs[number]
-    if _name(work.model, operator) == "SLICE" and _varies(graph, other, operator, there):
+    if flatbuffer.name_of(work.model, operator) == "SLICE" and _varies(graph, other, operator, there):
         return [_strided(work, number, operator, there)]
     before: list[Operator] = []
     inputs = list(operator.inputs)
     for slot, index in enumerate(inputs):
         if index < 0:
             continue
-        name = _name(work.model, operator)
+        name = flatbuffer.name_of(work.model, operator)
         values = _differing(work, graph.tensors[index], other.tensors[there.inputs[slot]], name)
         if values is not None:
             inputs[slot] = _replaced(work, number, (operator, there), slot, values, before)
@@ -177,16 +179,8 @@ def _varies(graph: Subgraph, other: Subgraph, operator: Operator, there: Operato
 
 
 def _equal(one: Array, other: Array) -> bool:
-    import numpy as np
-
-    # NaN is a value like others, and bits are what counts.
-    return one.shape == other.shape and np.array_equal(one.view(np.uint8) if one.ndim else one, _bytes_like(other))
-
-
-def _bytes_like(array: Array) -> Array:
-    import numpy as np
-
-    return array.view(np.uint8) if array.ndim else array
+    """Compares bits: NaN is a value like others."""
+    return one.shape == other.shape and one.tobytes() == other.tobytes()
 
 
 def _replaced(
@@ -198,7 +192,7 @@ def _replaced(
     before: list[Operator],
 ) -> int:
     """Returns the tensor that takes the place of a constant which depends on an axis."""
-    name = _name(work.model, twins[0])
+    name = flatbuffer.name_of(work.model, twins[0])
     mine, theirs = values
     if mine.shape == theirs.shape and mine.ndim == 1 and (name, slot) in _SHAPES:
         return _SHAPES[name, slot](work, number, twins[0], mine, theirs)
@@ -215,11 +209,6 @@ def _carried(work: Work, number: int, twins: tuple[Operator, Operator], slot: in
             found.update(enumerate(reversed(_pairs(graph.tensors[index], other.tensors[there]))))
     wanted = enumerate(reversed([*zip(*(value.shape for value in values), strict=True)]))
     return all(pair[0] == pair[1] or (axis, pair) in found for axis, pair in wanted)
-
-
-def _name(model: Model, operator: Operator) -> str:
-    names = {value: name for name, value in vars(flatbuffer.schema().BuiltinOperator).items()}
-    return flatbuffer.custom_code(model, operator) or str(names[flatbuffer.builtin_of(model, operator)])
 
 
 def _target_of_reshape(work: Work, number: int, operator: Operator, mine: Array, theirs: Array) -> int:

@@ -205,16 +205,12 @@ def _converted(parts: Sequence[tuple[str, Any, tuple[Any, ...]]]) -> bytes:
         content: bytes = converter.convert(enable_x64=True).model_content()
     except Exception as error:
         raise DeployError(
-            f"The model cannot be converted to LiteRT: {_said(error)}",
+            f"The model cannot be converted to LiteRT: {first_line(error)}",
             "Replace the operator that the text names, or build for another runtime.",
         ) from error
     if not content:
         raise DeployError("litert-torch wrote an empty file", "Run again with --debug.")
     return content
-
-
-def _said(error: Exception) -> str:
-    return first_line(error) or type(error).__name__
 
 
 def _finished(program: Program, model: flatbuffer.Model, notes: dict[str, str]) -> Converted:

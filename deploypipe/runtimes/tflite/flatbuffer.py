@@ -5,7 +5,8 @@ The schema is that of TensorFlow Lite, version 3, in the object form that ai-edg
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -207,9 +208,18 @@ def operators(model: Model) -> Iterator[tuple[Subgraph, Operator]]:
 
 def operator_names(model: Model) -> list[str]:
     """Returns the operators by name, each once: builtins as in the schema, custom ones by their code."""
-    names = {value: name for name, value in vars(schema().BuiltinOperator).items() if isinstance(value, int)}
-    found = (custom_code(model, each) or names[builtin_of(model, each)] for _, each in operators(model))
-    return sorted(set(found))
+    return sorted({name_of(model, each) for _, each in operators(model)})
+
+
+def name_of(model: Model, operator: Operator) -> str:
+    """Returns the name of an operator: a builtin one's as in the schema, a custom one's code."""
+    return custom_code(model, operator) or names(schema().BuiltinOperator)[builtin_of(model, operator)]
+
+
+@functools.cache
+def names(kind: Any) -> Mapping[int, str]:
+    """Returns the names of an enumeration of the schema by their values."""
+    return {value: name for name, value in vars(kind).items() if isinstance(value, int)}
 
 
 def name_uniquely(model: Model) -> None:

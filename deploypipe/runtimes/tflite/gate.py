@@ -6,8 +6,7 @@ was added to them since. Every rule here was measured: tests/runtimes/tflite/tes
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,15 +150,9 @@ def _type(tensor: Any) -> str:
     return _tensor_types()[tensor.type]
 
 
-def _builtins() -> dict[int, str]:
-    return names(flatbuffer.schema().BuiltinOperator)
+def _builtins() -> Mapping[int, str]:
+    return flatbuffer.names(flatbuffer.schema().BuiltinOperator)
 
 
-def _tensor_types() -> dict[int, str]:
-    return names(flatbuffer.schema().TensorType)
-
-
-@functools.cache
-def names(kind: Any) -> dict[int, str]:
-    """Returns the names of an enumeration of the schema by their values."""
-    return {value: name for name, value in vars(kind).items() if isinstance(value, int)}
+def _tensor_types() -> Mapping[int, str]:
+    return flatbuffer.names(flatbuffer.schema().TensorType)

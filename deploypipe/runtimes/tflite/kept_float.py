@@ -8,8 +8,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from deploypipe.oplib import registry
 from deploypipe.runtimes.tflite import flatbuffer
+from deploypipe.runtimes.tflite import graph as ops
 
 if TYPE_CHECKING:
     import torch
@@ -22,25 +22,21 @@ _MARK = "KeptFloat"
 def rewrite(graph: torch.fx.GraphModule) -> None:
     """Puts the marked reference of an op in its place, where its spec names float inputs."""
     for number, node in enumerate(list(graph.graph.nodes)):
-        schema = getattr(node.target, "_schema", None)
-        found = registry.for_torch_op(schema.name) if schema and node.op == "call_function" else None
-        if found and found[1].float_inputs:
-            _replace(graph, node, found[1].reference, f"kept_float_{number}")
+        spec = ops.spec_of(node)
+        if spec and spec.float_inputs:
+            _replace(graph, node, spec.reference, f"kept_float_{number}")
     graph.recompile()
 
 
 def _replace(graph: torch.fx.GraphModule, node: torch.fx.Node, reference: Any, name: str) -> None:
     from deploypipe.runtimes.tflite.modules import KeptFloat
 
-    schema = node.target._schema  # type: ignore[union-attr]
+    schema = ops.schema_of(node)
     given = dict(zip((each.name for each in schema.arguments), node.args, strict=False)) | node.kwargs
     tensors = [each.name for each in schema.arguments if "Tensor" in str(each.type)]
     attributes: Any = {key: value for key, value in given.items() if key not in tensors}
-    graph.add_submodule(name, KeptFloat(functools.partial(_named, reference, tensors), attributes))
-    with graph.graph.inserting_before(node):
-        call = graph.graph.call_module(name, tuple(given[each] for each in tensors))
-    node.replace_all_uses_with(call)
-    graph.graph.erase_node(node)
+    module = KeptFloat(functools.partial(_named, reference, tensors), attributes)
+    ops.replace(graph, node, name, module, [given[each] for each in tensors])
 
 
 def _named(reference: Any, names: list[str], *inputs: torch.Tensor, **attributes: float) -> Any:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from deploypipe.oplib import registry
 from deploypipe.runtimes.tflite import flatbuffer, lowerings
+from deploypipe.runtimes.tflite import graph as ops
 
 if TYPE_CHECKING:
     import torch
@@ -66,22 +67,23 @@ def rewrite(graph: torch.fx.GraphModule) -> list[Loop]:
 def unrolled(graph: torch.fx.GraphModule) -> dict[str, str]:
     """Describes the sequences that are written out, by op."""
     lengths = ((node, _length(node)) for node in graph.graph.nodes)
-    return {node.target._schema.name: f"{length} steps, written out" for node, length in lengths if length}
+    return {ops.schema_of(node).name: f"{length} steps, written out" for node, length in lengths if length}
 
 
 def _length(node: torch.fx.Node) -> int:
     """Returns the steps of an op with states, 0 for anything else and where the number is open."""
-    schema = getattr(node.target, "_schema", None)
-    found = registry.for_torch_op(schema.name) if schema else None
-    if not found or not found[1].states or node.op != "call_function":
-        return 0
-    size: Any = node.args[0].meta["val"].shape[0]  # type: ignore[union-attr]
+    spec, arguments = ops.spec_of(node), cast("Sequence[Any]", node.args)
+    size = arguments[0].meta["val"].shape[0] if spec and spec.states else 0
     return size if isinstance(size, int) else 0
 
 
+def _handed(node: torch.fx.Node) -> int:
+    """Returns how many inputs are no parameters: the sequence and the states."""
+    return 1 + len(registry.provider(ops.schema_of(node).name)[1].states)
+
+
 def _constants(graph: torch.fx.GraphModule, node: torch.fx.Node) -> list[torch.Tensor] | None:
-    count = 1 + len(registry.provider(node.target._schema.name)[1].states)  # type: ignore[union-attr]
-    rest: Sequence[Any] = node.args[count:]
+    rest: Sequence[Any] = node.args[_handed(node) :]
     if node.kwargs or not all(getattr(each, "op", "") == "get_attr" for each in rest):
         return None
     found: list[Any] = [functools.reduce(getattr, each.target.split("."), graph) for each in rest]
@@ -91,17 +93,12 @@ def _constants(graph: torch.fx.GraphModule, node: torch.fx.Node) -> list[torch.T
 def _replace(
     graph: torch.fx.GraphModule, node: torch.fx.Node, length: int, constants: Sequence[torch.Tensor], number: int
 ) -> Loop:
-    name: str = node.target._schema.name  # type: ignore[union-attr]
+    name: str = ops.schema_of(node).name
     reference = registry.provider(name)[1].reference
     body = _modules().Body(reference, constants)
     whole = length // BLOCK * BLOCK
     place = _modules().Place(number, whole, reference, constants)
-    graph.add_submodule(f"deploypipe_loop_{number}", place)
-    states = 1 + len(registry.provider(name)[1].states)
-    with graph.graph.inserting_before(node):
-        call = graph.graph.call_module(f"deploypipe_loop_{number}", tuple(node.args[:states]))
-    node.replace_all_uses_with(call)
-    graph.graph.erase_node(node)
+    ops.replace(graph, node, f"deploypipe_loop_{number}", place, node.args[: _handed(node)])
     return Loop(name, length, body, _modules().Condition(whole))
 
 

@@ -45,8 +45,7 @@ def quantized(content: bytes, program: Program, precision: str, legacy: bool) ->
     if precision == "int8-static":
         _refuse_static(program, model)
     kept = kept_float.rename(model)
-    before = flatbuffer.inline(model)
-    after = _run(before, program, precision, legacy)
+    after = _run(model, program, precision, legacy)
     notes = _notes(flatbuffer.parse(after), kept)
     if not notes["quantized_tensors"]:
         raise DeployError(
@@ -71,18 +70,18 @@ def _refuse_static(program: Program, model: flatbuffer.Model) -> None:
         raise DeployError("int8-static needs calibration data", "Give the model some: ModelSpec(calibration=...).")
 
 
-def _run(content: bytes, program: Program, precision: str, legacy: bool) -> bytes:
+def _run(model: flatbuffer.Model, program: Program, precision: str, legacy: bool) -> bytes:
     from ai_edge_quantizer import quantizer
 
-    work = quantizer.Quantizer(bytearray(content))
-    _recipe(work, flatbuffer.parse(content), precision, legacy)
+    work = quantizer.Quantizer(bytearray(flatbuffer.inline(model)))
+    _recipe(work, model, precision, legacy)
     try:
         # An empty calibration would make it run the model, which it cannot where there are custom operators.
-        found = work.calibrate(_calibration(content, program), num_threads=1) if work.need_calibration else None
+        found = work.calibrate(_calibration(model, program), num_threads=1) if work.need_calibration else None
         result = work.quantize(found, enable_progress_bar=False, enable_progress_report=False)
     except Exception as error:
         raise DeployError(
-            f"The model cannot be quantized to {precision}: {first_line(error) or type(error).__name__}",
+            f"The model cannot be quantized to {precision}: {first_line(error)}",
             "Take another precision.",
         ) from error
     return bytes(result.quantized_model)
@@ -143,9 +142,8 @@ def _narrow_tables(model: flatbuffer.Model) -> bool:
     return any(flatbuffer.shape_of(graph.tensors[each.inputs[1]])[-1] < NARROW for graph, each in found)
 
 
-def _calibration(content: bytes, program: Program) -> dict[str, Iterable[dict[str, Array]]]:
+def _calibration(model: flatbuffer.Model, program: Program) -> dict[str, Iterable[dict[str, Array]]]:
     """Returns the calibration data in the sizes that the file has, by signature."""
-    model = flatbuffer.parse(content)
     return {each.signatureKey.decode(): list(_samples(model, each, program)) for each in model.signatureDefs}
 
 
@@ -193,5 +191,5 @@ def _is_quantized(tensor: flatbuffer.Tensor) -> bool:
 def dtypes_of(content: bytes) -> Sequence[str]:
     """Returns the types of a file's tensors, each once."""
     model = flatbuffer.parse(content)
-    names = {value: name for name, value in vars(flatbuffer.schema().TensorType).items() if isinstance(value, int)}
+    names = flatbuffer.names(flatbuffer.schema().TensorType)
     return sorted({names[tensor.type] for subgraph in model.subgraphs for tensor in subgraph.tensors})

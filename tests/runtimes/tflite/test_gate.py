@@ -35,6 +35,14 @@ def error(legacy: LegacyProcess, content: bytes, plain: bytes, folder: Path) -> 
     return float(np.sqrt(np.mean((found.astype(np.float64) - wanted) ** 2)) / wanted.std())
 
 
+def refused(make: Make, recipe: files.Recipe, reason: str) -> tuple[bytes, bytes]:
+    """Quantizes a file, asserts that the gate refuses it for a reason, and returns it before and after."""
+    plain = make()
+    content = files.quantized(plain, recipe)
+    assert any(reason in each for each in gate.refusals(content))
+    return plain, content
+
+
 MISREAD = [
     (files.dense, files.dynamic(8, "CHANNELWISE"), "FULLY_CONNECTED 'out' ignores the scales of 'constant_1'"),
     (files.embedding, files.dynamic(8, "CHANNELWISE"), "EMBEDDING_LOOKUP 'out' ignores the scales of 'constant_1'"),
@@ -51,9 +59,7 @@ MISREAD = [
 def test_what_is_computed_wrongly_is_refused(
     make: Make, recipe: files.Recipe, reason: str, legacy: LegacyProcess, tmp_path: Path
 ) -> None:
-    plain = make()
-    content = files.quantized(plain, recipe)
-    assert any(reason in each for each in gate.refusals(content))
+    plain, content = refused(make, recipe, reason)
     try:
         distance = error(legacy, content, plain, tmp_path)
     except DeployError as died:  # what lies beyond the end of the scales decides
@@ -86,9 +92,7 @@ UNREADABLE = [
 def test_what_has_no_kernel_is_refused(
     make: Make, recipe: files.Recipe, reason: str, legacy: LegacyProcess, tmp_path: Path
 ) -> None:
-    plain = make()
-    content = files.quantized(plain, recipe)
-    assert any(reason in each for each in gate.refusals(content))
+    plain, content = refused(make, recipe, reason)
     with pytest.raises(DeployError, match=r"does not load in tflite-runtime|tflite-runtime refuses the inputs"):
         error(legacy, content, plain, tmp_path)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from deploypipe.errors import DeployError
 from deploypipe.ops import CWS
-from deploypipe.runtimes.tflite import flatbuffer, gate, kept_float
+from deploypipe.runtimes.tflite import flatbuffer, kept_float
 
 from .models import Calls, Lowered, lowered, normal, quantized, seeded
 
@@ -61,7 +61,7 @@ def test_what_comes_before_stays_float_and_what_comes_after_is_quantized(hashing
 def weights_by_rows(file: Lowered) -> dict[int, str]:
     """Returns the types in which weights of fully connected layers are stored, by how many outputs these have."""
     model, codes = flatbuffer.parse(file.content), flatbuffer.schema().BuiltinOperator
-    types = gate.names(flatbuffer.schema().TensorType)
+    types = flatbuffer.names(flatbuffer.schema().TensorType)
     operators = [(flatbuffer.builtin_of(model, each), each) for each in model.subgraphs[0].operators]
     stored = {each.outputs[0]: each.inputs[0] for code, each in operators if code == codes.DEQUANTIZE}
     weights = [each.inputs[1] for code, each in operators if code == codes.FULLY_CONNECTED]
