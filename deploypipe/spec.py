@@ -16,6 +16,9 @@ Predict = Callable[..., "tuple[np.ndarray[Any, Any], ...]"]
 Evaluate = Callable[[Predict], "float | Mapping[str, float]"]
 """Scores a `Predict` on held-out data; higher is better, in percent."""
 
+Train = Callable[["torch.nn.Module", int], None]
+"""Trains a module in place for a number of epochs, and leaves it in eval mode."""
+
 DEFAULT_MAX_SIZE = 1024
 
 
@@ -49,6 +52,8 @@ class ModelSpec:
         calibration: Batches of inputs, each a tuple like `example_inputs`; golden vectors are drawn
             from it, and quantizers calibrate on it.
         evaluate: Scores the model in percent through a `Predict`; run in every runtime.
+        train: Trains a module like this one on, in place; for what compression changes in it.
+        baseline: Scores that count as the model's own, for one that was made from another; None measures them.
     """
 
     name: str
@@ -59,3 +64,5 @@ class ModelSpec:
     dynamic_axes: Mapping[str, Mapping[int, str | Axis]] | None = None
     calibration: Iterable[tuple[torch.Tensor, ...]] | None = field(default=None, repr=False)
     evaluate: Evaluate | None = field(default=None, repr=False)
+    train: Train | None = field(default=None, repr=False)
+    baseline: Mapping[str, float] | None = None

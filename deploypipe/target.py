@@ -10,11 +10,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deploypipe.errors import DeployError, nearest
+from deploypipe.precision import NORMALIZED_ERRORS
 
 SHIPPED = Path(__file__).parent / "targets"
-
-# RMS error over the spread of the reference that is to be expected of a precision at most.
-NORMALIZED_ERRORS = {"fp32": 1e-4, "int8-dynamic": 0.1, "int8-static": 0.1, "int8-weight": 0.1, "int4-weight": 0.3}
 
 
 class _Strict(BaseModel):
@@ -29,11 +27,13 @@ class ArtifactRequest(_Strict):
         precision: A precision that the runtime offers.
         decomposed: Custom ops are replaced by their reference, for a stock runtime without our kernels; None
             leaves it to the runtime.
+        kept_float: Layers that stay float in a precision other than fp32, by their paths in the model.
     """
 
     runtime: str
     precision: str = "fp32"
     decomposed: bool | None = None
+    kept_float: tuple[str, ...] = ()
 
     @property
     def folder(self) -> str:

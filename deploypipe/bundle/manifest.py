@@ -10,6 +10,7 @@ from packaging.version import Version
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from deploypipe.errors import DeployError
+from deploypipe.layers import LayerState
 from deploypipe.target import ArtifactRequest, Limits
 from deploypipe.tensors import AxisRange, TensorInfo
 
@@ -135,6 +136,7 @@ class Manifest(_Strict):
         inputs: In the order of the model's arguments.
         outputs: In the order of the model's results.
         axes: Range of each dynamic axis.
+        layers: What became of each layer of the model, in a precision other than fp32.
         limits: What the target demands of it.
         finite_inputs: The model refuses NaN and infinity.
         sizes: Bytes of each file.
@@ -155,6 +157,7 @@ class Manifest(_Strict):
     inputs: tuple[TensorInfo, ...] = Field(min_length=1)
     outputs: tuple[TensorInfo, ...] = Field(min_length=1)
     axes: dict[str, AxisRange]
+    layers: tuple[LayerState, ...] = ()
     limits: Limits
     finite_inputs: bool = False
     sizes: dict[str, int]

@@ -70,6 +70,7 @@ def pack(contents: Contents, folder: Path) -> Manifest:
         inputs=facts.inputs,
         outputs=facts.outputs,
         axes=facts.axes,
+        layers=contents.lowered.layers,
         limits=contents.target.limits.resolve(contents.request.precision),
         finite_inputs=_finite(facts.ops),
         sizes=sizes,

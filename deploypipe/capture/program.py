@@ -5,17 +5,19 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from deploypipe import layers
 from deploypipe.capture.deployed import deployed
 from deploypipe.capture.inputs import axes_of, drawn, enlarged, export_sizes, golden_sizes
 from deploypipe.capture.validate import output_names
 from deploypipe.errors import DeployError, first_line
+from deploypipe.layers import Layer
 from deploypipe.parity import metric_for
 from deploypipe.predict import CHUNK, batch_axis, chunked, scores_of
 from deploypipe.spec import Axis, ModelSpec, Predict
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 GRAPH, GOLDEN, FACTS = "program.pt2", "golden.safetensors", "program.json"
-BUILTIN = {"aten", "prim", "prims", "higher_order", "quantized", "quantized_decomposed", "_", "sym"}
+BUILTIN = {"aten", "prim", "prims", "higher_order", "quantized", "quantized_decomposed", "torchao", "_", "sym"}
 
 
 class Facts(BaseModel):
@@ -37,6 +39,12 @@ class Facts(BaseModel):
     axes: dict[str, AxisRange]
     ops: tuple[str, ...]
     scores: dict[str, float]
+    layers: tuple[Layer, ...] = ()
+    replaced: tuple[str, ...] = ()
+
+
+Prepare = Callable[["torch.nn.Module"], "torch.nn.Module"]
+"""Makes the module that is exported of the one that the user gave."""
 
 
 @dataclass(frozen=True)
@@ -46,19 +54,27 @@ class Program:
     Attributes:
         spec: The resolved spec that it was captured from.
         folder: Where its graph and golden vectors lie.
-        facts: Inputs, outputs, axes, custom ops as `namespace::name`, and the scores of eager PyTorch.
+        facts: Inputs, outputs, axes, custom ops as `namespace::name`, the scores of eager PyTorch, the layers
+            of the user's module, and the paths of those that were replaced before the export.
         key: Digest of what it was captured from, or None where that cannot be told.
+        prepare: What was done to the module before the export.
     """
 
     spec: ModelSpec
     folder: Path
     facts: Facts
     key: str | None = None
+    prepare: Prepare | None = None
 
     @classmethod
-    def load(cls, spec: ModelSpec, folder: Path, key: str | None = None) -> Program:
+    def load(cls, spec: ModelSpec, folder: Path, key: str | None = None, prepare: Prepare | None = None) -> Program:
         """Reads a program that `capture` wrote."""
-        return cls(spec, folder, Facts.model_validate_json((folder / FACTS).read_text()), key)
+        return cls(spec, folder, Facts.model_validate_json((folder / FACTS).read_text()), key, prepare)
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers of the user's module."""
+        return self.facts.layers
 
     def exported(self) -> ExportedProgram:
         """Returns the graph."""
@@ -87,8 +103,8 @@ class Program:
         return decomposed
 
     def module(self) -> torch.nn.Module:
-        """Returns the module that the graph was exported from: the model in its deployed form."""
-        return deployed(self.spec.module)
+        """Returns the module that the graph was exported from: the model prepared, in its deployed form."""
+        return _form(self.spec.module, self.prepare)
 
     def _not_decomposed(self, reason: str) -> DeployError:
         return DeployError(
@@ -101,13 +117,16 @@ class Program:
         return load_cases(self.folder / GOLDEN, self.facts.inputs, self.facts.outputs)
 
 
-def capture(spec: ModelSpec, max_size: int | None, folder: Path) -> None:
+def capture(spec: ModelSpec, max_size: int | None, folder: Path, prepare: Prepare | None = None) -> None:
     """Exports a resolved spec and records its golden vectors and its score, into an empty folder.
+
+    Golden vectors and score are those of the user's module, whatever is exported.
 
     Args:
         spec: What `resolve` returned.
         max_size: Upper bound on dynamic axes, for runtimes that plan memory ahead; None leaves them.
         folder: Receives the graph, the golden vectors and the facts.
+        prepare: Makes the module that is exported, for forms that are not fp32.
 
     Raises:
         DeployError: The module fails on its example, cannot be exported with its dynamic axes, gives
@@ -118,7 +137,8 @@ def capture(spec: ModelSpec, max_size: int | None, folder: Path) -> None:
     axes = {name: _capped(axis, max_size) for name, axis in axes_of(spec).items()}
     with torch.no_grad():
         _try(spec, spec.example_inputs)
-        exported = _export(spec, axes)
+        module = _form(spec.module, prepare)
+        exported = _export(spec, axes, module, exact=prepare is None)
         ops = custom_ops(exported)
         inputs, outputs = _tensor_infos(spec, exported)
         facts = Facts(
@@ -126,7 +146,9 @@ def capture(spec: ModelSpec, max_size: int | None, folder: Path) -> None:
             outputs=outputs,
             axes={name: AxisRange(min=axis.min, max=axis.max) for name, axis in axes.items()},
             ops=ops,
-            scores=scores_of(spec.evaluate, _eager(spec, inputs, outputs)),
+            scores=dict(spec.baseline or scores_of(spec.evaluate, _eager(spec, inputs, outputs))),
+            layers=layers.of(spec.module),
+            replaced=_replaced(spec.module, module),
         )
         save_cases(
             [_case(spec, facts, sizes, seed) for seed, sizes in enumerate(golden_sizes(axes))],
@@ -188,15 +210,25 @@ def _try(spec: ModelSpec, inputs: tuple[torch.Tensor, ...], given: str = "its ex
     return leaves
 
 
-def _export(spec: ModelSpec, axes: dict[str, Axis]) -> ExportedProgram:
+def _form(module: torch.nn.Module, prepare: Prepare | None) -> torch.nn.Module:
+    return deployed(prepare(module) if prepare else module)
+
+
+def _replaced(module: torch.nn.Module, form: torch.nn.Module) -> tuple[str, ...]:
+    """Returns the paths at which a form holds another kind of module than the model."""
+    kinds = {name: type(part) for name, part in module.named_modules()}
+    return tuple(name for name, part in form.named_modules() if name in kinds and type(part) is not kinds[name])
+
+
+def _export(spec: ModelSpec, axes: dict[str, Axis], module: torch.nn.Module, exact: bool) -> ExportedProgram:
+    """Exports the form of a model; `exact` says that it must give the answers of the model itself."""
     import torch
 
     sizes = export_sizes(axes)
     example = enlarged(spec, sizes)
     given = f"its example inputs repeated to {', '.join(f'{name}={size}' for name, size in sizes.items())}"
     answers = _try(spec, example, given)
-    module = deployed(spec.module)
-    if module is not spec.module:
+    if exact and module is not spec.module:
         _check_form(replace(spec, module=module), example, answers)
     try:
         return torch.export.export(module, example, dynamic_shapes=_dynamic_shapes(spec, module, axes))

@@ -10,6 +10,7 @@ from pathlib import Path
 from deploypipe import runtimes
 from deploypipe import target as targets_module
 from deploypipe.errors import DeployError, nearest
+from deploypipe.runtimes import Form
 from deploypipe.spec import ModelSpec
 from deploypipe.target import ArtifactRequest, Target
 
@@ -33,6 +34,12 @@ class Job:
         """Whether custom ops are decomposed, as the target or else the runtime says."""
         asked = self.request.decomposed
         return runtimes.get(self.request.runtime).DECOMPOSES if asked is None else asked
+
+    @property
+    def form(self) -> Form:
+        """How its artifact is asked for."""
+        request = self.request
+        return Form(self.decomposed, request.precision, self.target.batches, request.kept_float)
 
     @property
     def row(self) -> str:
@@ -138,10 +145,11 @@ def _restricted(target: Target, runtime_names: Sequence[str]) -> Target:
 
 def _check_request(request: ArtifactRequest) -> None:
     runtime = runtimes.get(request.runtime)
+    if refused := runtime.REFUSED.get(request.precision):
+        raise DeployError(f"{runtime.NAME} has no {request.precision}: {refused.reason}", f"Take {refused.nearest}.")
     if request.precision not in runtime.PRECISIONS:
         raise DeployError(
-            f"{runtime.NAME} has no precision '{request.precision}'",
-            nearest(request.precision, list(runtime.PRECISIONS)),
+            f"There is no precision '{request.precision}'", nearest(request.precision, list(runtime.PRECISIONS))
         )
     usable = runtime.available()
     if not usable.ok:

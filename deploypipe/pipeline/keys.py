@@ -14,8 +14,8 @@ from deploypipe.target import ArtifactRequest, Target
 if TYPE_CHECKING:
     from deploypipe.runtimes import Form, Runtime
 
-CAPTURE_SOURCES = ("capture", "oplib", "ops", "predict.py", "spec.py", "tensors.py")
-LOWER_SOURCES = ("capture", "oplib", "ops", "runtimes", "tensors.py")
+CAPTURE_SOURCES = ("capture", "layers.py", "oplib", "ops", "predict.py", "spec.py", "tensors.py")
+LOWER_SOURCES = ("capture", "layers.py", "oplib", "ops", "precision.py", "runtimes", "tensors.py")
 TOOLS = (
     "torch",
     "onnx",
@@ -30,13 +30,21 @@ TOOLS = (
 )
 
 
-def capture(spec: ModelSpec, max_size: int | None) -> str | None:
-    """Key of a captured program: the model's content, its data, and the ops that are loaded."""
+def capture(spec: ModelSpec, max_size: int | None, prepared: str | None) -> str | None:
+    """Key of a captured program: the model's content, its data, the ops that are loaded, how it was prepared."""
     try:
         content = digest({field.name: getattr(spec, field.name) for field in dataclasses.fields(spec)})
     except UnknownContentError:
         return None
-    return digest(content, max_size, _loaded_ops(), installed.version("torch"), sources_digest(*CAPTURE_SOURCES))
+    return digest(
+        content, max_size, prepared, _loaded_ops(), installed.version("torch"), sources_digest(*CAPTURE_SOURCES)
+    )
+
+
+def prepared(runtime: Runtime, form: Form) -> str:
+    """Digest of what is done to a module before the export."""
+    versions = {tool: installed.version(tool) for tool in ("torch", "torchao")}
+    return digest(runtime.NAME, form.precision, form.kept_float, form.decomposed, versions, sources_digest("runtimes"))
 
 
 def lower(capture_key: str | None, runtime: Runtime, form: Form) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING
 from deploypipe import cache, noise, runtimes
 from deploypipe.bundle.manifest import Verdict
 from deploypipe.errors import DeployError, VerdictError
+from deploypipe.layers import LayerState
 from deploypipe.pipeline import keys
 from deploypipe.pipeline.deliver import deliver
 from deploypipe.pipeline.jobs import Job, check_out
 from deploypipe.pipeline.outcome import Event, Outcome, Settings
-from deploypipe.runtimes import Form, Lowered
+from deploypipe.runtimes import Lowered
 
 if TYPE_CHECKING:
     from deploypipe.bundle.pack import Contents
@@ -98,26 +100,31 @@ def _capture(job: Job, stages: Stages, states: dict[str, str]) -> Program:
 
     if job.spec.name in stages.uncaptured:
         raise stages.uncaptured[job.spec.name]
-    max_size = job.target.max_size if runtimes.get(job.request.runtime).PLANS_MEMORY else None
-    key = keys.capture(job.spec, max_size)
+    runtime, form = runtimes.get(job.request.runtime), job.form
+    max_size = job.target.max_size if runtime.PLANS_MEMORY else None
+    # One export serves every runtime that takes the model as it is.
+    prepare = None if form.precision == "fp32" else functools.partial(runtime.prepare, form=form)
+    key = keys.capture(job.spec, max_size, keys.prepared(runtime, form) if prepare else None)
     try:
-        folder, state = stages.run(job.row, "capture", key, lambda folder: capture(job.spec, max_size, folder))
+        folder, state = stages.run(job.row, "capture", key, lambda folder: capture(job.spec, max_size, folder, prepare))
     except DeployError as error:
         stages.uncaptured[job.spec.name] = error
         raise
     states["capture"] = state
-    return Program.load(job.spec, folder, key)
+    return Program.load(job.spec, folder, key, prepare)
 
 
 def _bundle(job: Job, program: Program, stages: Stages, states: dict[str, str]) -> Path:
     from deploypipe.bundle.pack import Contents
 
     runtime = runtimes.get(job.request.runtime)
-    form = _form(job, program)
+    # Without custom ops a decomposed graph is the graph.
+    form = job.form if program.facts.ops else replace(job.form, decomposed=False)
 
     def lower(folder: Path) -> None:
         lowered = runtime.lower(program, form, folder / runtime.ARTIFACT)
-        (folder / NOTES).write_text(json.dumps(dict(lowered.notes)))
+        layers = [each.model_dump() for each in lowered.layers]
+        (folder / NOTES).write_text(json.dumps({"notes": dict(lowered.notes), "layers": layers}))
 
     lower_key = keys.lower(program.key, runtime, form)
     lowered, states["lower"] = stages.run(job.row, "lower", lower_key, lower)
@@ -128,17 +135,16 @@ def _bundle(job: Job, program: Program, stages: Stages, states: dict[str, str]) 
         request=job.request,
         form=form,
         artifact=lowered / runtime.ARTIFACT,
-        lowered=Lowered(json.loads((lowered / NOTES).read_text())),
+        lowered=_lowered(lowered / NOTES),
         key=key or "",
     )
     folder, states["verify"] = stages.run(job.row, "verify", key, lambda folder: _verified(contents, folder))
     return folder
 
 
-def _form(job: Job, program: Program) -> Form:
-    # Without custom ops a decomposed graph is the graph.
-    decomposed = job.decomposed and bool(program.facts.ops)
-    return Form(decomposed, job.request.precision, job.target.batches)
+def _lowered(notes: Path) -> Lowered:
+    told = json.loads(notes.read_text())
+    return Lowered(told["notes"], tuple(LayerState.model_validate(each) for each in told["layers"]))
 
 
 def _verified(contents: Contents, folder: Path) -> None:

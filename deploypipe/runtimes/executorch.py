@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from mmap import ACCESS_READ, mmap
@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from deploypipe import installed
 from deploypipe.availability import Availability
 from deploypipe.errors import DeployError, first_line
+from deploypipe.precision import Refusal
 from deploypipe.runtimes.op_libraries import load_libraries
 from deploypipe.runtimes.protocol import Form, Lowered
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import nn
 
     from deploypipe.capture import Program
     from deploypipe.capture.program import Facts
@@ -27,6 +29,7 @@ NAME = "executorch"
 DESCRIPTION = "ExecuTorch with XNNPACK, for phones"
 ARTIFACT = "model.pte"
 PRECISIONS: tuple[str, ...] = ("fp32",)
+REFUSED: Mapping[str, Refusal] = {}
 BINDING = "executorch"
 DECOMPOSES = False
 PORTABLE = False
@@ -73,6 +76,13 @@ def available() -> Availability:
 def version() -> str | None:
     """Returns the installed version."""
     return installed.version(PACKAGE)
+
+
+def prepare(module: nn.Module, form: Form) -> nn.Module:
+    """Puts layers with 8-bit weights in the place of those that have such a form."""
+    from deploypipe.runtimes.quantized_forms import quantized_forms
+
+    return quantized_forms(module, form)
 
 
 def lower(program: Program, form: Form, artifact: Path) -> Lowered:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from deploypipe import installed
 from deploypipe.availability import Availability
 from deploypipe.errors import DeployError
+from deploypipe.precision import Refusal
 from deploypipe.runtimes.protocol import Form, Lowered
 from deploypipe.runtimes.tflite import precision
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import nn
 
     from deploypipe.capture import Program
     from deploypipe.runtimes.tflite.compiled import CompiledModel, OpTime
@@ -25,6 +27,7 @@ NAME = "litert"
 DESCRIPTION = "LiteRT (TensorFlow Lite) with XNNPACK, for phones"
 ARTIFACT = "model.tflite"
 PRECISIONS: tuple[str, ...] = precision.PRECISIONS
+REFUSED: Mapping[str, Refusal] = {}
 BINDING = "litert"
 DECOMPOSES = True
 PORTABLE = False
@@ -90,6 +93,13 @@ def available() -> Availability:
 def version() -> str | None:
     """Returns the installed version."""
     return installed.version(PACKAGE)
+
+
+def prepare(module: nn.Module, form: Form) -> nn.Module:
+    """Puts layers with 8-bit weights in the place of those that have such a form."""
+    from deploypipe.runtimes.quantized_forms import quantized_forms
+
+    return quantized_forms(module, form)
 
 
 def lower(program: Program, form: Form, artifact: Path) -> Lowered:

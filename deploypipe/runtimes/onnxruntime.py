@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 from deploypipe import installed
 from deploypipe.availability import Availability
 from deploypipe.errors import DeployError
+from deploypipe.precision import Refusal
 from deploypipe.runtimes.protocol import Form, Lowered
 
 if TYPE_CHECKING:
     import numpy as np
     import onnx
+    from torch import nn
 
     from deploypipe.capture import Program
     from deploypipe.tensors import TensorInfo
@@ -30,6 +32,7 @@ NAME = "onnxruntime"
 DESCRIPTION = "ONNX Runtime, for servers, desktop apps and the browser"
 ARTIFACT = "model.onnx"
 PRECISIONS: tuple[str, ...] = ("fp32",)
+REFUSED: Mapping[str, Refusal] = {}
 BINDING = "onnxruntime"
 DECOMPOSES = False
 PORTABLE = True
@@ -73,6 +76,13 @@ def available() -> Availability:
 def version() -> str | None:
     """Returns the installed version."""
     return installed.version(PACKAGE)
+
+
+def prepare(module: nn.Module, form: Form) -> nn.Module:
+    """Puts layers with 8-bit weights in the place of those that have such a form."""
+    from deploypipe.runtimes.quantized_forms import quantized_forms
+
+    return quantized_forms(module, form)
 
 
 def lower(program: Program, form: Form, artifact: Path) -> Lowered:

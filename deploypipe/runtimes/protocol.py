@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import nn
 
     from deploypipe.availability import Availability
     from deploypipe.capture import Program
+    from deploypipe.layers import LayerState
+    from deploypipe.precision import Refusal
 
     Array = np.ndarray[Any, Any]
 
@@ -24,11 +27,13 @@ class Form:
         decomposed: Custom ops are replaced by their reference.
         precision: One of the runtime's `PRECISIONS`.
         batches: The sizes of the batch, where the runtime cannot leave it open.
+        kept_float: Layers that stay float, by their paths in the model.
     """
 
     decomposed: bool = False
     precision: str = "fp32"
     batches: tuple[int, ...] = (1,)
+    kept_float: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,9 +42,11 @@ class Lowered:
 
     Attributes:
         notes: Facts for the manifest: instruction set, opset, number of delegates.
+        layers: What became of each layer of the model, as found in the artifact.
     """
 
     notes: Mapping[str, str] = field(default_factory=dict)
+    layers: tuple[LayerState, ...] = ()
 
 
 class Session(Protocol):
@@ -60,6 +67,7 @@ class Runtime(Protocol):
         DESCRIPTION: One line for `deploypipe runtimes`.
         ARTIFACT: File name of the artifact in a bundle.
         PRECISIONS: What `lower` offers.
+        REFUSED: The other precisions, and why it does not offer them.
         BINDING: The op library that serves this runtime, a name of `native.BINDINGS`.
         DECOMPOSES: Custom ops are decomposed unless the target says otherwise.
         PORTABLE: An artifact with custom ops must also run without any op library.
@@ -73,6 +81,7 @@ class Runtime(Protocol):
     DESCRIPTION: str
     ARTIFACT: str
     PRECISIONS: tuple[str, ...]
+    REFUSED: Mapping[str, Refusal]
     BINDING: str
     DECOMPOSES: bool
     PORTABLE: bool
@@ -86,6 +95,9 @@ class Runtime(Protocol):
 
     def version(self) -> str | None:
         """Returns the version of `PACKAGE` that executes artifacts here, or None."""
+
+    def prepare(self, module: nn.Module, form: Form) -> nn.Module:
+        """Returns what is exported for a form other than fp32; the module that is given does not change."""
 
     def lower(self, program: Program, form: Form, artifact: Path) -> Lowered:
         """Writes the artifact of a program.

@@ -15,12 +15,14 @@ from deploypipe import environments, installed
 from deploypipe.availability import Availability
 from deploypipe.environments import Environment
 from deploypipe.errors import DeployError
+from deploypipe.precision import Refusal
 from deploypipe.runtimes.protocol import Form, Lowered
 from deploypipe.runtimes.tflite import batches
 from deploypipe.runtimes.tflite.legacy_process import LegacyProcess
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import nn
 
     from deploypipe.capture import Program
 
@@ -30,6 +32,7 @@ NAME = "tflite-runtime"
 DESCRIPTION = "TensorFlow Lite 2.14 in an environment of its own, for devices that cannot be updated"
 ARTIFACT = "model.tflite"
 PRECISIONS: tuple[str, ...] = ("fp32", "int8-dynamic", "int8-static", "int8-weight")
+REFUSED: Mapping[str, Refusal] = {}
 BINDING = "litert"
 DECOMPOSES = True
 PORTABLE = False
@@ -99,6 +102,13 @@ def python() -> Path:
     if found is None:
         raise DeployError("The environment of tflite-runtime is not installed", environments.cure(ENVIRONMENT))
     return found.python
+
+
+def prepare(module: nn.Module, form: Form) -> nn.Module:
+    """Puts layers with 8-bit weights in the place of those that have such a form."""
+    from deploypipe.runtimes.quantized_forms import quantized_forms
+
+    return quantized_forms(module, form)
 
 
 def lower(program: Program, form: Form, artifact: Path) -> Lowered:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploypipe import installed
 from deploypipe.availability import Availability
 from deploypipe.errors import DeployError, first_line
+from deploypipe.precision import Refusal
 from deploypipe.runtimes.protocol import Form, Lowered
 from deploypipe.runtimes.torch_session import TorchSession, load_libraries
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from deploypipe.capture import Program
 
 NAME = "torchscript"
 DESCRIPTION = "TorchScript (legacy), for C++ servers on libtorch"
 ARTIFACT = "model.pt"
 PRECISIONS: tuple[str, ...] = ("fp32",)
+REFUSED: Mapping[str, Refusal] = {}
 BINDING = "torch"
 DECOMPOSES = False
 PORTABLE = False
@@ -37,6 +41,13 @@ def available() -> Availability:
 def version() -> str | None:
     """Returns the installed version."""
     return installed.version(PACKAGE)
+
+
+def prepare(module: nn.Module, form: Form) -> nn.Module:
+    """Puts layers with 8-bit weights in the place of those that have such a form."""
+    from deploypipe.runtimes.quantized_forms import quantized_forms
+
+    return quantized_forms(module, form)
 
 
 def lower(program: Program, form: Form, artifact: Path) -> Lowered:
