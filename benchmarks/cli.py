@@ -105,6 +105,33 @@ def kernels(
     raise typer.Exit(1 if errors or below else 0)
 
 
+@app.command()
+def compression(
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each model.")] = 5,
+    only: Annotated[list[str] | None, typer.Option(help="Goals whose names begin so; may be repeated.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Bundles that are built at the same time.")] = 2,
+    output: Annotated[Path | None, typer.Option("--json", help="Also write the numbers to this file.")] = None,
+    markdown: Annotated[bool, typer.Option(help="Print the table in Markdown.")] = False,
+) -> None:
+    """Compresses the models for every runtime and prints what it costs and saves; exit 1 where a goal is missed."""
+    from benchmarks import compression as measured
+    from deploypipe.search import executors
+
+    goals = [each for each in measured.GOALS if not only or each.name.startswith(tuple(only))]
+    progress, rows = Console(stderr=True), list[measured.Row]()
+    with tempfile.TemporaryDirectory() as folder, executors.processes(workers) as run_all:
+        for row in measured.measure(goals, seeds, Path(folder), run_all):
+            progress.print(" | ".join(measured.cells(row)), soft_wrap=True)
+            rows.append(row)
+    if output:
+        output.write_text(json.dumps(measured.numbers(rows), indent=1) + "\n")
+    if markdown:
+        print(measured.markdown(rows))
+    else:
+        Console(width=None if sys.stdout.isatty() else _WIDTH).print(measured.table(rows, seeds))
+    raise typer.Exit(1 if any(row.misses() for row in rows) else 0)
+
+
 def _tell(console: Console, lines: list[str]) -> None:
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -60,8 +60,18 @@ def stage(name: str, key: str | None, make: Callable[[Path], None], force: bool 
     staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=home))
     try:
         make(staging)
-        shutil.rmtree(done, ignore_errors=True)
-        staging.rename(done)
+        _replace(done, staging, force)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return done, False
+
+
+def _replace(done: Path, staging: Path, force: bool) -> None:
+    """Puts a result in its place; what another process has put there meanwhile is the same, and stays."""
+    if force:
+        shutil.rmtree(done, ignore_errors=True)
+    try:
+        staging.rename(done)
+    except OSError:
+        if not done.is_dir():
+            raise

@@ -15,6 +15,8 @@ from pathlib import Path, PurePath
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType, NoneType
 from typing import Any
 
+from pydantic import BaseModel
+
 _STANDARD = Path(sysconfig.get_path("stdlib"))
 
 
@@ -96,6 +98,11 @@ def _(value: bytes, sha: Any) -> None:
 @_feed.register(Mapping)
 def _(value: Mapping[Any, Any], sha: Any) -> None:
     _feed([(key, value[key]) for key in sorted(value, key=repr)], sha)
+
+
+@_feed.register
+def _(value: BaseModel, sha: Any) -> None:
+    _feed((type(value), value.model_dump()), sha)
 
 
 @_feed.register(set | frozenset)

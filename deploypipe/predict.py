@@ -9,6 +9,7 @@ from deploypipe.errors import DeployError, first_line
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
     from deploypipe.spec import Evaluate, Predict
     from deploypipe.tensors import TensorInfo
@@ -35,6 +36,18 @@ def chunked(predict: Predict, size: int | None) -> Predict:
             return predict(*inputs)
         parts = [predict(*(array[start : start + size] for array in inputs)) for start in range(0, rows, size)]
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+    return run
+
+
+def eager(module: torch.nn.Module) -> Predict:
+    """Returns a `Predict` that runs a module in eager PyTorch, its outputs in one flat tuple."""
+    import torch
+
+    def run(*inputs: Array) -> tuple[Array, ...]:
+        with torch.no_grad():
+            leaves = torch.utils._pytree.tree_leaves(module(*map(torch.from_numpy, inputs)))
+        return tuple(leaf.numpy() for leaf in leaves)
 
     return run
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import platform as host
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from deploypipe.errors import DeployError, nearest
 from deploypipe.precision import NORMALIZED_ERRORS
@@ -73,6 +73,26 @@ class LimitRequest(_Strict):
         return Limits(normalized_error=error, unequal_share=self.unequal_share, accuracy_drop=self.accuracy_drop)
 
 
+class Budgets(_Strict):
+    """What a bundle may cost; one that costs more fails its verdict.
+
+    Attributes:
+        size_mb: Largest artifact file, in MB of 1,000,000 bytes. Op libraries do not count: an app has them once, for
+            all of its models.
+        p90_ms: Largest 90th percentile of the time of one inference on the target's device, with the smallest golden
+            vector, in milliseconds.
+    """
+
+    size_mb: float | None = Field(default=None, gt=0)
+    p90_ms: float | None = Field(default=None, gt=0)
+
+    def describe(self) -> list[str]:
+        """Returns each budget as one would say it."""
+        size = [] if self.size_mb is None else [f"artifact of {self.size_mb:g} MB at most"]
+        time = [] if self.p90_ms is None else [f"p90 of {self.p90_ms:g} ms at most"]
+        return size + time
+
+
 class Target(_Strict):
     """A platform that bundles are built for.
 
@@ -80,19 +100,43 @@ class Target(_Strict):
         name: Folder name of its bundles.
         description: One line for `deploypipe targets`.
         platform: `host`, or the platform that the bundles are for.
+        device: Where times count: `local` is this machine; None where nothing here is such a device.
         max_size: Upper bound of dynamic axes for runtimes that plan memory ahead.
         batches: Sizes of the batch for artifacts that cannot leave it open.
         artifacts: What to build.
         limits: What the verdict demands.
+        budgets: What the verdict allows it to cost.
+
+    Raises:
+        DeployError: There is a budget of time, and no device to measure it on.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
     description: str = ""
     platform: str = "host"
+    device: Literal["local"] | None = None
     max_size: int = Field(default=64, ge=1)
     artifacts: tuple[ArtifactRequest, ...] = Field(alias="artifact", min_length=1)
     batches: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1,), min_length=1)
     limits: LimitRequest = LimitRequest()
+    budgets: Budgets = Budgets()
+
+    @model_validator(mode="after")
+    def _has_a_device_for_its_budget(self) -> Self:
+        if self.budgets.p90_ms is not None and self.device is None:
+            raise DeployError(
+                f"The target '{self.name}' has a budget of {self.budgets.p90_ms:g} ms and no device to measure it on",
+                'Add `device = "local"` if its bundles run on machines like this one, else take p90_ms away.',
+            )
+        return self
+
+    def within(self, budgets: Budgets) -> Target:
+        """Returns the target with other budgets.
+
+        Raises:
+            DeployError: They hold one of time, and there is no device to measure it on.
+        """
+        return Target.model_validate(self.model_dump(by_alias=True) | {"budgets": budgets})
 
 
 def this_platform() -> str:
@@ -139,7 +183,11 @@ def _explain(error: ValidationError, origin: str) -> DeployError:
 
 
 def _keys(where: list[str]) -> list[str]:
-    tables: dict[str, type[BaseModel]] = {"artifact": ArtifactRequest, "limits": LimitRequest}
+    tables: dict[str, type[BaseModel]] = {
+        "artifact": ArtifactRequest,
+        "limits": LimitRequest,
+        "budgets": Budgets,
+    }
     model = tables.get(where[0], Target) if len(where) > 1 else Target
     return [field.alias or name for name, field in model.model_fields.items()]
 
@@ -147,4 +195,4 @@ def _keys(where: list[str]) -> list[str]:
 def host_target(runtimes: list[str], precision: str, decomposed: bool | None = None) -> Target:
     """Makes the target of `--runtime` without `--target`: this machine, one artifact per runtime."""
     artifacts = [{"runtime": name, "precision": precision, "decomposed": decomposed} for name in runtimes]
-    return parse({"name": "host", "artifact": artifacts}, "--runtime")
+    return parse({"name": "host", "device": "local", "artifact": artifacts}, "--runtime")

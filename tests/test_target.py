@@ -40,6 +40,7 @@ def test_a_file_with_the_least_has_defaults_for_the_rest(tmp_path: Path) -> None
         ('platfrom = "host"\n' + MINIMAL, "platfrom", "platform"),
         (MINIMAL + 'precison = "fp32"\n', "artifact.0.precison", "precision"),
         (MINIMAL + "[limits]\nnormalised_error = 1\n", "limits.normalised_error", "normalized_error"),
+        (MINIMAL + "[budgets]\nsize = 1\n", "budgets.size", "size_mb"),
         ('artifacts = "x"\n' + MINIMAL, "artifacts", "artifact"),
     ],
 )
@@ -59,6 +60,8 @@ def test_an_unknown_key_is_named_with_the_nearest_valid_one(tmp_path: Path, text
         ("max_size = 0\n" + MINIMAL, "max_size"),
         ('max_size = "many"\n' + MINIMAL, "max_size"),
         (MINIMAL + "[limits]\naccuracy_drop = -1\n", "limits.accuracy_drop"),
+        (MINIMAL + "[budgets]\nsize_mb = 0\n", "budgets.size_mb"),
+        ('device = "pixel"\n' + MINIMAL, "device"),
     ],
 )
 def test_a_wrong_value_is_named(tmp_path: Path, text: str, key: str) -> None:
@@ -89,3 +92,30 @@ def test_the_limit_of_the_error_is_that_of_the_precision_unless_it_is_given(
     assert read(tmp_path, MINIMAL).limits.resolve(precision).normalized_error == error
     given = read(tmp_path, MINIMAL + "[limits]\nnormalized_error = 0.02\n")
     assert given.limits.resolve(precision).normalized_error == 0.02
+
+
+def test_budgets_are_read_and_there_are_none_by_default(tmp_path: Path) -> None:
+    assert read(tmp_path, MINIMAL).budgets == target.Budgets()
+    given = read(tmp_path, 'device = "local"\n' + MINIMAL + "[budgets]\nsize_mb = 1.5\np90_ms = 20\n")
+    assert given.budgets == target.Budgets(size_mb=1.5, p90_ms=20)
+
+
+def test_a_budget_of_time_needs_a_device(tmp_path: Path) -> None:
+    said = r"'edge' has a budget of 20 ms and no device to measure it on. Add `device = \"local\"` if"
+    with pytest.raises(DeployError, match=said):
+        read(tmp_path, MINIMAL + "[budgets]\np90_ms = 20\n")
+    with pytest.raises(DeployError, match=said):
+        read(tmp_path, MINIMAL).within(target.Budgets(p90_ms=20))
+
+
+def test_other_budgets_leave_the_rest_of_a_target() -> None:
+    laptop = target.load("laptop")
+    tight = laptop.within(target.Budgets(size_mb=1, p90_ms=20))
+    assert tight.budgets == target.Budgets(size_mb=1, p90_ms=20)
+    assert tight.within(laptop.budgets) == laptop
+
+
+def test_bundles_of_a_server_a_laptop_and_this_machine_run_here() -> None:
+    targets = [*map(target.load, target.shipped()), target.host_target(["onnxruntime"], "fp32")]
+    devices = {each.name: each.device for each in targets}
+    assert devices == {"laptop": "local", "mobile": None, "server": "local", "host": "local"}

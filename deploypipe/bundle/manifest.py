@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from packaging.version import Version
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from deploypipe.errors import DeployError
 from deploypipe.layers import LayerState
-from deploypipe.target import ArtifactRequest, Limits
+from deploypipe.target import ArtifactRequest, Budgets, Limits
 from deploypipe.tensors import AxisRange, TensorInfo
 
 FILE, GOLDEN = "manifest.json", "golden.safetensors"
 FORMAT: Literal[1] = 1
-# The metric of a score.
-DROP = "drop in points"
+# The metrics that are not of outputs: of a score, of the artifact, of a run; the last where runs are too few for a p90.
+DROP, SIZE, P90, SLOWEST = "drop in points", "size in MB", "p90 in ms", "slowest run in ms"
 
 
 def _checked_version(text: str) -> str:
@@ -69,11 +70,11 @@ class OpInfo(_Strict):
 
 
 class Check(_Strict):
-    """One comparison of an output with its golden vector, or of a score with that of eager PyTorch.
+    """One comparison: an output with its golden vector, a score with that of eager PyTorch, a cost with its budget.
 
     Attributes:
-        what: The form that ran and the case, such as `native, batch=5`.
-        output: Name of the output, or of the score.
+        what: The form that ran and the case, such as `native, batch=5`, or how it was measured.
+        output: Name of the output or of the score, `artifact` or `latency`.
         metric: Name of the metric.
         value: What was measured; None when it is not a finite number.
         limit: The largest value that passes.
@@ -86,6 +87,19 @@ class Check(_Strict):
     value: float | None
     limit: float
     passed: bool
+
+    @classmethod
+    def of(cls, what: str, output: str, metric: str, value: float, limit: float) -> Self:
+        """Compares a value with its limit; one that is not finite fails."""
+        finite = math.isfinite(value)
+        return cls(
+            what=what,
+            output=output,
+            metric=metric,
+            value=value if finite else None,
+            limit=limit,
+            passed=finite and value <= limit,
+        )
 
     def describe(self) -> str:
         """Returns the finding as a sentence part."""
@@ -112,7 +126,11 @@ class Verdict(_Strict):
 
     def parity(self) -> Check | None:
         """Returns the comparison of outputs that came nearest to its limit, or went furthest beyond."""
-        return max((check for check in self.checks if check.metric != DROP), key=_strain, default=None)
+        return max(
+            (check for check in self.checks if check.metric not in (DROP, SIZE, P90, SLOWEST)),
+            key=_strain,
+            default=None,
+        )
 
 
 def _strain(check: Check) -> float:
@@ -138,6 +156,7 @@ class Manifest(_Strict):
         axes: Range of each dynamic axis.
         layers: What became of each layer of the model, in a precision other than fp32.
         limits: What the target demands of it.
+        budgets: What the target allows it to cost.
         finite_inputs: The model refuses NaN and infinity.
         sizes: Bytes of each file.
         files: SHA-256 of each file, hex.
@@ -159,6 +178,7 @@ class Manifest(_Strict):
     axes: dict[str, AxisRange]
     layers: tuple[LayerState, ...] = ()
     limits: Limits
+    budgets: Budgets = Budgets()
     finite_inputs: bool = False
     sizes: dict[str, int]
     files: dict[str, str]

@@ -72,6 +72,7 @@ def pack(contents: Contents, folder: Path) -> Manifest:
         axes=facts.axes,
         layers=contents.lowered.layers,
         limits=contents.target.limits.resolve(contents.request.precision),
+        budgets=contents.target.budgets,
         finite_inputs=_finite(facts.ops),
         sizes=sizes,
         files=files,
@@ -132,6 +133,7 @@ def _versions() -> dict[str, str]:
         "onnxscript",
         "onnxruntime",
         "executorch",
+        "torchao",
         "litert-torch",
         "ai-edge-quantizer",
     )

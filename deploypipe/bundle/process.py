@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from deploypipe import environments
+from deploypipe.bundle.clock import Span
 from deploypipe.bundle.frames import Frame, receive, send
 from deploypipe.errors import DeployError
 
@@ -80,6 +82,18 @@ class Worker:
         """Finds out what executes each custom op; see `Session.op_paths`."""
         answer = self._ask(Frame({"command": "paths", "native": native, "ops": list(ops)}, inputs))
         return dict(answer.facts["paths"])
+
+    def time(self, inputs: Sequence[Array], span: Span) -> list[float]:
+        """Runs the bundle again and again, each run timed in its process, after one that is not.
+
+        Returns:
+            Milliseconds of each run.
+
+        Raises:
+            WorkerError: It does not load or run, or its process died.
+        """
+        answer = self._ask(Frame({"command": "time", "native": True, "span": dataclasses.asdict(span)}, inputs))
+        return [float(each) for each in answer.arrays[0] / 1e6]
 
     def _ask(self, request: Frame) -> Frame:
         if self._process.stdin is None or self._process.stdout is None:

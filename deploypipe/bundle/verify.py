@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploypipe import runtimes
-from deploypipe.bundle import integrity
+from deploypipe.bundle import budgets, integrity
 from deploypipe.bundle.manifest import DROP, GOLDEN, Check, Manifest, Verdict
 from deploypipe.bundle.process import Worker, WorkerError
+from deploypipe.bundle.timing import smallest
 from deploypipe.parity import metric_for
 from deploypipe.predict import CHUNK, batch_axis, chunked, scores_of
 from deploypipe.target import Limits
@@ -43,7 +45,7 @@ def verify(
     evaluate: Evaluate | None = None,
     eager_scores: Mapping[str, float] | None = None,
 ) -> Finding:
-    """Runs a bundle in a fresh process and judges it by the limits in its manifest.
+    """Runs a bundle in a fresh process and judges it by the limits and budgets in its manifest.
 
     Args:
         bundle: A packed bundle.
@@ -63,9 +65,10 @@ def verify(
             checks = [check for form in _forms(manifest) for check in _parity(worker, manifest, cases, limits, form)]
             paths = worker.op_paths(list(cases[0].inputs.values()), ops) if ops else {}
             scores = _scores(worker, manifest, evaluate)
+            costs = _costs(worker, manifest, cases)
     except WorkerError as error:
         return Finding(Verdict(passed=False, eager_scores=eager, failures=(str(error),)), dict.fromkeys(ops, "none"))
-    checks += _drops(scores, eager, limits)
+    checks += _drops(scores, eager, limits) + costs
     failures = [check.describe() for check in checks if not check.passed] + _wrong_paths(manifest, paths)
     verdict = Verdict(
         passed=not failures, checks=tuple(checks), scores=scores, eager_scores=eager, failures=tuple(failures)
@@ -107,19 +110,7 @@ def _compare(what: str, name: str, output: Array, expected: Array, limits: Limit
     what = (
         what if same_kind else f"{what}, {output.dtype}{list(output.shape)}, not {expected.dtype}{list(expected.shape)}"
     )
-    return _check(what, name, metric.name, value, limit)
-
-
-def _check(what: str, output: str, metric: str, value: float, limit: float) -> Check:
-    finite = math.isfinite(value)
-    return Check(
-        what=what,
-        output=output,
-        metric=metric,
-        value=value if finite else None,
-        limit=limit,
-        passed=finite and value <= limit,
-    )
+    return Check.of(what, name, metric.name, value, limit)
 
 
 def _scores(worker: Worker, manifest: Manifest, evaluate: Evaluate | None) -> dict[str, float]:
@@ -133,10 +124,16 @@ def _predict(worker: Worker, manifest: Manifest) -> Predict:
 
 def _drops(scores: Mapping[str, float], eager: Mapping[str, float], limits: Limits) -> list[Check]:
     return [
-        _check("test set", name, DROP, eager[name] - score, limits.accuracy_drop)
+        Check.of("test set", name, DROP, eager[name] - score, limits.accuracy_drop)
         for name, score in scores.items()
         if name in eager
     ]
+
+
+def _costs(worker: Worker, manifest: Manifest, cases: Sequence[Case]) -> list[Check]:
+    case = smallest(cases)
+    measure = functools.partial(worker.time, list(case.inputs.values()))
+    return budgets.of_size(manifest) + budgets.of_time(manifest, measure, _sizes(manifest, case))
 
 
 def _wrong_paths(manifest: Manifest, paths: Mapping[str, str]) -> list[str]:

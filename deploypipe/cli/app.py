@@ -113,6 +113,35 @@ def build(
 
 
 @app.command()
+def compress(
+    model: Annotated[str, typer.Argument(help="A name of `deploypipe models`, or path/to/file.py:function.")],
+    target: Annotated[list[str] | None, typer.Option(help="A target's name or TOML file; may be repeated.")] = None,
+    runtime: Annotated[list[str] | None, typer.Option(help="Only this runtime; may be repeated.")] = None,
+    accuracy_drop: Annotated[
+        float | None, typer.Option(min=0, help="Points of the score that may be lost; the target's limit.")
+    ] = None,
+    size_mb: Annotated[float | None, typer.Option(min=0, help="Largest artifact, in MB of 1,000,000 bytes.")] = None,
+    p90_ms: Annotated[
+        float | None, typer.Option(min=0, help="Largest p90 of one inference; by default nothing slower than fp32.")
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Settings to measure for each artifact.")] = 12,
+    seed: Annotated[int, typer.Option(help="Of the search.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Trials at the same time.")] = 2,
+    executor: Annotated[str, typer.Option(help="Who runs the trials: processes, or ray.")] = "processes",
+    checkpoint: Annotated[Path | None, typer.Option(help="Weights for a model of the project.")] = None,
+    data: Data = "digits",
+    data_dir: DataDir = None,
+    out: Annotated[Path, typer.Option(help="Folder that receives the bundles.")] = Path("dist"),
+) -> None:
+    """Search for the smallest form of a model that keeps its budgets, and deliver it for each artifact of a target."""
+    from deploypipe.cli import building, compressing
+
+    choice = building.Choice([model], checkpoint, target or [], runtime or [], None, None, data, data_dir)
+    asked = compressing.Asked(accuracy_drop, size_mb, p90_ms, trials, seed, workers, executor)
+    compressing.compress(choice, asked, out)
+
+
+@app.command()
 def verify(
     bundle: Annotated[list[Path], typer.Argument(help="Folders with a manifest.json.")], as_json: Json = False
 ) -> None:

@@ -50,20 +50,25 @@ def build(choice: Choice, out: Path, force: bool) -> None:
     """Builds every artifact of every target for every model, and prints the table of verdicts."""
     from deploypipe import pipeline
 
-    _check_models(choice)
+    check_models(choice)
     targets = pipeline.choose_targets(choice.targets, choice.runtimes, choice.precision, choice.decomposed)
     pipeline.check_targets(targets)
     pipeline.check_out(out)
     started = time.monotonic()
     view.progress().print("[dim]loading PyTorch and the models[/]")
-    jobs = pipeline.jobs_of([_spec(name, choice, force) for name in choice.models], targets)
+    jobs = pipeline.jobs_of([spec(name, choice, force) for name in choice.models], targets)
     log = None if view.debug else pipeline.default_log()
     with _rows(len(jobs)) as observe:
         outcomes = pipeline.run(jobs, pipeline.Settings(out, force, observe, log))
     _summary(outcomes, out, time.monotonic() - started)
 
 
-def _check_models(choice: Choice) -> None:
+def check_models(choice: Choice) -> None:
+    """Checks the names of the models before anything heavy is imported.
+
+    Raises:
+        DeployError: One is unknown, or a checkpoint is given where there is none to fill.
+    """
     from deploypipe import zoo
     from deploypipe.errors import nearest
 
@@ -76,17 +81,24 @@ def _check_models(choice: Choice) -> None:
         raise DeployError("--checkpoint goes with one model of the project", "Load your own weights in your function.")
 
 
-def _spec(name: str, choice: Choice, force: bool) -> ModelSpec:
+def spec(name: str, choice: Choice, force: bool = False) -> ModelSpec:
+    """Makes a model: of a user's file, or of the project, trained where there is no checkpoint."""
     from deploypipe import zoo
 
     if is_file_model(name):
         return load_function(name)
-    checkpoint = choice.checkpoint
-    if checkpoint is None:
-        with _epochs(name) as progress:
-            checkpoint, reused = zoo.trained(name, choice.data, choice.data_dir, progress=progress, force=force)
-        view.progress().print(f"[dim]train {name}: {'reused' if reused else 'done'}[/]")
+    checkpoint = choice.checkpoint or trained(name, choice, force)
     return zoo.spec(name, choice.data, choice.data_dir, checkpoint)
+
+
+def trained(name: str, choice: Choice, force: bool = False) -> Path:
+    """Returns the checkpoint of a model of the project, trained or from the cache."""
+    from deploypipe import zoo
+
+    with _epochs(name) as progress:
+        checkpoint, reused = zoo.trained(name, choice.data, choice.data_dir, progress=progress, force=force)
+    view.progress().print(f"[dim]train {name}: {'reused' if reused else 'done'}[/]")
+    return checkpoint
 
 
 def _live() -> dict[str, Any]:

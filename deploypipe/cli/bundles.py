@@ -6,6 +6,7 @@ import os
 import tempfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,11 +134,24 @@ def _facts(manifest: Manifest) -> None:
             f"{runtime.name}: {runtime.package} {runtime.min_version} or newer, made with {runtime.built_with}",
         ),
         ("precision", manifest.request.precision),
+        *_layers(manifest),
         *(("input", info.describe()) for info in manifest.inputs),
         *(("output", info.describe()) for info in manifest.outputs),
         *(("axis", f"{name}: {axis.min} to {axis.max}") for name, axis in manifest.axes.items()),
+        *(("budget", text) for text in manifest.budgets.describe()),
         *(("custom op", f"{op.name}: {op.path} {op.library or op.reason}") for op in manifest.ops),
         *(("file", f"{name}, {view.size(size)}") for name, size in manifest.sizes.items()),
         *(("note", f"{name}: {text}") for name, text in runtime.notes.items()),
     ]
     view.table("", ["", ""], [(name, escape(text)) for name, text in rows])
+
+
+def _layers(manifest: Manifest) -> list[tuple[str, str]]:
+    """Counts the layers by precision, and says of each that stayed float why it did."""
+    if manifest.request.precision == "fp32" or not manifest.layers:
+        return []
+    counts = Counter(layer.precision for layer in manifest.layers)
+    told = ", ".join(f"{count} {precision}" for precision, count in counts.most_common())
+    floats = [layer for layer in manifest.layers if layer.precision == "fp32"]
+    reasons = [f"{layer.name or 'the model itself'} ({layer.kind}): {layer.reason}" for layer in floats]
+    return [("layers", told), *(("float layer", reason) for reason in reasons)]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deploypipe import cache, installed
 from deploypipe.availability import Availability
 from deploypipe.errors import DeployError, first_line
-from deploypipe.precision import Refusal
+from deploypipe.runtimes.aoti import compiler, package, precision
 from deploypipe.runtimes.protocol import Form, Lowered
-from deploypipe.runtimes.torch_session import TorchSession, load_libraries
+from deploypipe.runtimes.torch_session import TorchSession, load_libraries, states
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 NAME = "aotinductor"
 DESCRIPTION = "AOTInductor, a compiled library for Python and C++ servers on libtorch"
 ARTIFACT = "model.pt2"
-PRECISIONS: tuple[str, ...] = ("fp32",)
-REFUSED: Mapping[str, Refusal] = {}
+PRECISIONS = precision.PRECISIONS
+REFUSED = precision.REFUSED
 BINDING = "torch"
 DECOMPOSES = False
 PORTABLE = False
@@ -62,23 +62,28 @@ def lower(program: Program, form: Form, artifact: Path) -> Lowered:
     """Compiles the exported graph; weights lie inside the package.
 
     Raises:
-        DeployError: The compiler fails.
+        DeployError: The precision cannot be had for this model, or the compiler fails.
     """
     import torch
 
-    exported = program.decomposed() if form.decomposed else program.exported()
+    exported = precision.graph(program, form)
     march, width = PORTABLE_ISA.get(platform.machine(), (None, None))
     # Its own cache would lie in the system's folder for temporary files.
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.root() / "inductor"))
-    options: dict[str, Any] = {"cpp.march": march, "cpp.simdlen": width} if march else {}
+    options = compiler.options() | precision.options(form)
+    if march:
+        options |= {"cpp.march": march, "cpp.simdlen": width}
     try:
-        torch._inductor.aoti_compile_and_package(exported, package_path=str(artifact), inductor_configs=options)
+        with torch.no_grad():
+            torch._inductor.aoti_compile_and_package(exported, package_path=str(artifact), inductor_configs=options)
     except Exception as error:
         raise DeployError(
             f"The model cannot be compiled by AOTInductor: {first_line(error)}",
             "Replace what the text names, or build for another runtime.",
         ) from error
-    return Lowered({"instruction_set": march or platform.machine()})
+    names = [layer.name for layer in program.layers]
+    found = precision.found(package.slim(artifact), exported, names)
+    return Lowered({"instruction_set": march or platform.machine()}, states(program, form, found))
 
 
 def load(artifact: Path, libraries: Sequence[Path]) -> TorchSession:

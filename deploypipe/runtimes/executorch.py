@@ -13,6 +13,7 @@ from deploypipe import installed
 from deploypipe.availability import Availability
 from deploypipe.errors import DeployError, first_line
 from deploypipe.precision import Refusal
+from deploypipe.runtimes import executorch_quantization
 from deploypipe.runtimes.op_libraries import load_libraries
 from deploypipe.runtimes.protocol import Form, Lowered
 
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 NAME = "executorch"
 DESCRIPTION = "ExecuTorch with XNNPACK, for phones"
 ARTIFACT = "model.pte"
-PRECISIONS: tuple[str, ...] = ("fp32",)
-REFUSED: Mapping[str, Refusal] = {}
+PRECISIONS: tuple[str, ...] = executorch_quantization.PRECISIONS
+REFUSED: Mapping[str, Refusal] = executorch_quantization.REFUSED
 BINDING = "executorch"
 DECOMPOSES = False
 PORTABLE = False
@@ -80,20 +81,24 @@ def version() -> str | None:
 
 def prepare(module: nn.Module, form: Form) -> nn.Module:
     """Puts layers with 8-bit weights in the place of those that have such a form."""
-    from deploypipe.runtimes.quantized_forms import quantized_forms
-
-    return quantized_forms(module, form)
+    return executorch_quantization.prepare(module, form)
 
 
 def lower(program: Program, form: Form, artifact: Path) -> Lowered:
-    """Partitions the graph for XNNPACK and writes the program with its memory plan."""
+    """Partitions the graph for XNNPACK and writes the program with its memory plan.
+
+    Raises:
+        DeployError: The graph cannot be quantized or lowered, or its ranges would shrink; the text says why.
+    """
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import ExecutorchBackendConfig, to_edge_transform_and_lower
 
-    exported = _folded(program.decomposed()) if form.decomposed else program.exported()
+    exported = _graph(program, form)
     try:
         edge = to_edge_transform_and_lower(_mended(exported), partitioner=[XnnpackPartitioner()])
-        compiled = edge.to_executorch(ExecutorchBackendConfig(constant_tensor_alignment=CONSTANT_ALIGNMENT))
+        compiled = edge.to_executorch(
+            ExecutorchBackendConfig(segment_alignment=CONSTANT_ALIGNMENT, constant_tensor_alignment=CONSTANT_ALIGNMENT)
+        )
     except Exception as error:
         raise DeployError(
             f"The model cannot be lowered to ExecuTorch: {first_line(error)}",
@@ -101,8 +106,10 @@ def lower(program: Program, form: Form, artifact: Path) -> Lowered:
         ) from error
     plan = compiled.executorch_program.execution_plan[0]
     _check_sizes(plan, program.facts)
+    layers = executorch_quantization.states(program, form, edge.exported_program())
     artifact.write_bytes(compiled.buffer)
-    return Lowered({"delegates": str(len(plan.delegates)), "planned_bytes": str(sum(plan.non_const_buffer_sizes))})
+    notes = {"delegates": str(len(plan.delegates)), "planned_bytes": str(sum(plan.non_const_buffer_sizes))}
+    return Lowered(notes, layers)
 
 
 def load(artifact: Path, libraries: Sequence[Path]) -> ExecutorchSession:
@@ -134,6 +141,14 @@ def _runtime() -> Any:
     return import_module("executorch.extension.pybindings._portable_lib")
 
 
+def _graph(program: Program, form: Form) -> Any:
+    """Returns what is lowered: quantized, and with custom ops or their references."""
+    exported = executorch_quantization.of_the_weights(program, form)
+    if form.decomposed:
+        exported = _folded(exported)
+    return executorch_quantization.of_the_graph(program, exported, form)
+
+
 def _folded(exported: Any) -> Any:
     """Computes what depends on constants alone, such as the unpacking of a table, once and not in every call.
 
@@ -142,12 +157,15 @@ def _folded(exported: Any) -> Any:
     import torch
     from executorch.exir.passes.constant_prop_pass import constant_prop_pass
 
+    from deploypipe.runtimes import pt2e
+
     clone, layout = torch.ops.aten.clone.default, {"memory_format": torch.contiguous_format}
     nodes = [node for node in exported.graph.nodes if node.target is clone and node.kwargs == layout]
     for node in nodes:  # the pass takes a memory format for something that varies
         node.target, node.kwargs = _contiguous, {}
-    # A tensor that is filled with one value is smaller as an instruction.
-    constant_prop_pass(exported, custom_skip_targets={torch.ops.aten.full.default})
+    # A tensor that is filled with one value is smaller as an instruction, and one of few bits is as it is.
+    left = {node.target for node in exported.graph.nodes if pt2e.dequantizes(node)}
+    constant_prop_pass(exported, custom_skip_targets={torch.ops.aten.full.default, *left})
     for node in exported.graph.nodes:
         if node.target is _contiguous:
             node.target, node.kwargs = clone, layout

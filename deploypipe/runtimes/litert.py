@@ -27,7 +27,7 @@ NAME = "litert"
 DESCRIPTION = "LiteRT (TensorFlow Lite) with XNNPACK, for phones"
 ARTIFACT = "model.tflite"
 PRECISIONS: tuple[str, ...] = precision.PRECISIONS
-REFUSED: Mapping[str, Refusal] = {}
+REFUSED: Mapping[str, Refusal] = precision.REFUSED
 BINDING = "litert"
 DECOMPOSES = True
 PORTABLE = False
@@ -96,19 +96,19 @@ def version() -> str | None:
 
 
 def prepare(module: nn.Module, form: Form) -> nn.Module:
-    """Puts layers with 8-bit weights in the place of those that have such a form."""
-    from deploypipe.runtimes.quantized_forms import quantized_forms
+    """Puts layers with 8-bit weights in the place of those whose op runs in a kernel."""
+    from deploypipe.runtimes.tflite import prepared
 
-    return quantized_forms(module, form)
+    return prepared.of(module, form)
 
 
 def lower(program: Program, form: Form, artifact: Path) -> Lowered:
     """Converts a program by litert-torch and quantizes it by ai-edge-quantizer."""
-    from deploypipe.runtimes.tflite import convert
+    from deploypipe.runtimes.tflite import compact, convert
 
-    content, notes = convert.lower(program, form)
-    artifact.write_bytes(content)
-    return Lowered(notes)
+    file = convert.lower(program, form)
+    artifact.write_bytes(compact.written(file.content))
+    return file.lowered
 
 
 def load(artifact: Path, libraries: Sequence[Path]) -> LitertSession:

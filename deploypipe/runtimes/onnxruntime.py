@@ -31,8 +31,13 @@ if TYPE_CHECKING:
 NAME = "onnxruntime"
 DESCRIPTION = "ONNX Runtime, for servers, desktop apps and the browser"
 ARTIFACT = "model.onnx"
-PRECISIONS: tuple[str, ...] = ("fp32",)
-REFUSED: Mapping[str, Refusal] = {}
+PRECISIONS: tuple[str, ...] = ("fp32", "int8-dynamic", "int8-static", "int4-weight")
+REFUSED: Mapping[str, Refusal] = {
+    "bf16": Refusal("its CPU provider has no bfloat16 kernel for a product, a sum or a Relu", "int8-dynamic"),
+    "int8-weight": Refusal(
+        "its product of floats and 8-bit weights takes 12 times as long as one of floats alone", "int8-dynamic"
+    ),
+}
 BINDING = "onnxruntime"
 DECOMPOSES = False
 PORTABLE = True
@@ -86,25 +91,52 @@ def prepare(module: nn.Module, form: Form) -> nn.Module:
 
 
 def lower(program: Program, form: Form, artifact: Path) -> Lowered:
-    """Exports the graph with the ops of libraries as nodes, and adds their function bodies."""
+    """Exports the graph with the ops of libraries as nodes and adds their function bodies, then quantizes.
+
+    Raises:
+        DeployError: The graph cannot be exported or quantized as asked; the text says why.
+    """
     import onnx
 
-    from deploypipe.runtimes import onnx_ops
+    from deploypipe.runtimes.onnx import found, origins
 
-    facts = program.facts
-    exported = program.decomposed() if form.decomposed else program.exported()
-    ops = () if form.decomposed else facts.ops
-    model = _export(exported, facts.inputs, facts.outputs, onnx_ops.translations(ops))
-    onnx_ops.attach_bodies(model, ops)
-    _name_axes(model, facts.inputs)
+    exported = _exported(program, form)
+    model = _quantized(exported, program, form)
+    layers = found.states(exported, model, program.layers, form)
+    origins.strip(model)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, artifact)
-    return Lowered({"opset": str(onnx_ops.OPSET), "ir_version": str(model.ir_version)})
+    opset = next(each.version for each in model.opset_import if not each.domain)
+    return Lowered({"opset": str(opset), "ir_version": str(model.ir_version)}, layers)
 
 
 def load(artifact: Path, libraries: Sequence[Path]) -> OnnxSession:
     """Loads a model, with op libraries or without."""
     return OnnxSession(_session(artifact, _options(libraries)), artifact, tuple(libraries))
+
+
+def _exported(program: Program, form: Form) -> onnx.ModelProto:
+    from deploypipe.runtimes import onnx_ops
+    from deploypipe.runtimes.onnx import constants, kept_float
+
+    facts = program.facts
+    exported = kept_float.mark(program.decomposed()) if form.decomposed else program.exported()
+    ops = () if form.decomposed else facts.ops
+    model = _export(exported, facts.inputs, facts.outputs, onnx_ops.translations(ops))
+    constants.fold(model)
+    onnx_ops.attach_bodies(model, ops)
+    _name_axes(model, facts.inputs)
+    return model
+
+
+def _quantized(model: onnx.ModelProto, program: Program, form: Form) -> onnx.ModelProto:
+    """Returns what is shipped; the model that is given does not change."""
+    copy: onnx.ModelProto = type(model).FromString(model.SerializeToString())
+    if form.precision == "fp32":
+        return copy
+    from deploypipe.runtimes.onnx import precision
+
+    return precision.quantized(copy, program, form)
 
 
 def _export(

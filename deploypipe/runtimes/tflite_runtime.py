@@ -17,7 +17,7 @@ from deploypipe.environments import Environment
 from deploypipe.errors import DeployError
 from deploypipe.precision import Refusal
 from deploypipe.runtimes.protocol import Form, Lowered
-from deploypipe.runtimes.tflite import batches
+from deploypipe.runtimes.tflite import batches, precision
 from deploypipe.runtimes.tflite.legacy_process import LegacyProcess
 
 if TYPE_CHECKING:
@@ -32,7 +32,10 @@ NAME = "tflite-runtime"
 DESCRIPTION = "TensorFlow Lite 2.14 in an environment of its own, for devices that cannot be updated"
 ARTIFACT = "model.tflite"
 PRECISIONS: tuple[str, ...] = ("fp32", "int8-dynamic", "int8-static", "int8-weight")
-REFUSED: Mapping[str, Refusal] = {}
+REFUSED: Mapping[str, Refusal] = {
+    "bf16": precision.REFUSED["bf16"],
+    "int4-weight": Refusal("TensorFlow Lite 2.14 has no kernel that reads 4-bit weights", "int4-weight on litert"),
+}
 BINDING = "litert"
 DECOMPOSES = True
 PORTABLE = False
@@ -105,26 +108,24 @@ def python() -> Path:
 
 
 def prepare(module: nn.Module, form: Form) -> nn.Module:
-    """Puts layers with 8-bit weights in the place of those that have such a form."""
-    from deploypipe.runtimes.quantized_forms import quantized_forms
-
-    return quantized_forms(module, form)
+    """Returns the model itself: its ops are decomposed, and quantized with the rest of the file."""
+    return module
 
 
 def lower(program: Program, form: Form, artifact: Path) -> Lowered:
     """Converts the graph with every custom op decomposed, and writes the file once the runtime has loaded it."""
-    from deploypipe.runtimes.tflite import convert
+    from deploypipe.runtimes.tflite import compact, convert
 
     if program.facts.ops and not form.decomposed:
         raise DeployError(
             f"tflite-runtime runs no kernels of one's own, and the model has {', '.join(program.facts.ops)}",
             "Ask for a decomposed graph, or build for the runtime litert.",
         )
-    content, notes = convert.lower(program, form, legacy=True)
-    check(content)
-    artifact.write_bytes(content)
+    file = convert.lower(program, form, legacy=True)
+    check(file.content)
+    artifact.write_bytes(compact.written(file.content))
     load(artifact, ()).process.close()
-    return Lowered(notes)
+    return file.lowered
 
 
 def check(content: bytes) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deploypipe import layers
+from deploypipe.errors import DeployError
 from deploypipe.runtimes import op_libraries
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from deploypipe.capture import Program
+    from deploypipe.layers import Layer, LayerState
+    from deploypipe.runtimes.protocol import Form
 
     Array = np.ndarray[Any, Any]
 
@@ -46,6 +52,46 @@ def load_libraries(libraries: Sequence[Path]) -> None:
         DeployError: A library cannot be loaded by this version of torch.
     """
     op_libraries.load_libraries(libraries, "torch", _register)
+
+
+def layer_at(place: str, names: Sequence[str]) -> str | None:
+    """Returns the layer that a module is, or is a part of; None where it belongs to none.
+
+    Args:
+        place: Path of the module.
+        names: Paths of the layers.
+    """
+    return max((name for name in names if place == name or place.startswith(f"{name}.")), key=len, default=None)
+
+
+def states(program: Program, form: Form, found: Mapping[str, str]) -> tuple[LayerState, ...]:
+    """Returns what became of each layer of a program.
+
+    Args:
+        program: That was lowered.
+        form: That was asked for.
+        found: Precision of the layers that are not float in the artifact, by name.
+
+    Raises:
+        DeployError: Something other than fp32 was asked for, and all layers are float.
+    """
+    if form.precision == "fp32":
+        return layers.states(program.layers, found, lambda _: "")
+    if not found:
+        raise DeployError(
+            f"There is nothing in the model that {form.precision} could quantize",
+            "Take fp32: what its ops need stays float, and the rest has no weights.",
+        )
+    from deploypipe.runtimes import pt2e
+
+    needed = pt2e.float_layers(program.exported().graph, ())
+
+    def why(layer: Layer) -> str:
+        if layer.name in needed:
+            return "an op that takes float only needs what it gives"
+        return f"torch has no {form.precision} form of it"
+
+    return layers.states(program.layers, found, why, form.kept_float)
 
 
 def _register(library: Path) -> None:

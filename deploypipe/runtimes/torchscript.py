@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +12,9 @@ from deploypipe import installed
 from deploypipe.availability import Availability
 from deploypipe.errors import DeployError, first_line
 from deploypipe.precision import Refusal
+from deploypipe.runtimes import torch_archive
 from deploypipe.runtimes.protocol import Form, Lowered
-from deploypipe.runtimes.torch_session import TorchSession, load_libraries
+from deploypipe.runtimes.torch_session import TorchSession, layer_at, load_libraries, states
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,8 +24,22 @@ if TYPE_CHECKING:
 NAME = "torchscript"
 DESCRIPTION = "TorchScript (legacy), for C++ servers on libtorch"
 ARTIFACT = "model.pt"
-PRECISIONS: tuple[str, ...] = ("fp32",)
-REFUSED: Mapping[str, Refusal] = {}
+PRECISIONS: tuple[str, ...] = ("fp32", "bf16", "int8-dynamic")
+REFUSED: Mapping[str, Refusal] = {
+    "int8-static": Refusal(
+        "a module needs stubs from its author around what computes in 8 bits, and a graph that needs none cannot be "
+        "traced with an open batch",
+        "int8-static on aotinductor",
+    ),
+    "int8-weight": Refusal(
+        "torch's product of floats and 8-bit weights takes over 20 times as long as one of floats alone",
+        "int8-dynamic",
+    ),
+    "int4-weight": Refusal(
+        "torch packs 4-bit weights in an order that depends on the processor, so that another one reads others",
+        "int4-weight on executorch",
+    ),
+}
 BINDING = "torch"
 DECOMPOSES = False
 PORTABLE = False
@@ -65,7 +81,7 @@ def lower(program: Program, form: Form, artifact: Path) -> Lowered:
             "TorchScript has no decomposed form: the tracer fixes the batch of an exported graph",
             "Take the native form, or ask another runtime for a decomposed one.",
         )
-    module = program.module()
+    module = _module(program, form)
 
     class Flat(torch.nn.Module):
         """Returns the outputs as one flat tuple, which is all that a trace can hold."""
@@ -81,11 +97,14 @@ def lower(program: Program, form: Form, artifact: Path) -> Lowered:
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            traced = torch.jit.trace(Flat().eval(), example, check_trace=False)
-            torch.jit.save(torch.jit.freeze(traced), artifact)
+            traced = torch.jit.freeze(torch.jit.trace(Flat().eval(), example, check_trace=False))
+            torch.jit.save(traced, artifact)
     except Exception as error:
         raise DeployError(f"The model cannot be traced: {first_line(error)}", "Build for another runtime.") from error
-    return Lowered({"api": "torch.jit.trace (deprecated by PyTorch)"})
+    # Where each line came from in the sources of the machine that built it.
+    torch_archive.compress(artifact, (".debug_pkl",))
+    found = _found(traced.graph, [layer.name for layer in program.layers])
+    return Lowered({"api": "torch.jit.trace (deprecated by PyTorch)"}, states(program, form, found))
 
 
 def load(artifact: Path, libraries: Sequence[Path]) -> TorchSession:
@@ -102,3 +121,58 @@ def load(artifact: Path, libraries: Sequence[Path]) -> TorchSession:
             f"{artifact.name} does not load in torch {torch.__version__}: {first_line(error)}",
             "Build the bundle again.",
         ) from error
+
+
+def _module(program: Program, form: Form) -> nn.Module:
+    """Returns what is traced.
+
+    Its layers are replaced here and not before the export, which cannot hold torch's quantized ones.
+    """
+    module = program.module()
+    if form.precision == "fp32":
+        return module
+    from deploypipe.runtimes import bfloat16, pt2e
+    from deploypipe.runtimes.quantized_forms import replaced
+
+    make = bfloat16.module_form if form.precision == "bf16" else _dynamic_form
+    # What they compute is the input of an op that takes float only.
+    floats = {id(module.get_submodule(name)) for name in pt2e.float_layers(program.exported().graph, ())}
+    return replaced(module, form, lambda layer: None if id(layer) in floats else make(layer))
+
+
+def _dynamic_form(layer: nn.Module) -> nn.Module | None:
+    """Returns a linear layer with 8-bit weights, each row with a scale, and None for any other."""
+    import torch
+    from torch.ao.nn.quantized.dynamic import Linear
+    from torch.ao.quantization import per_channel_dynamic_qconfig
+
+    if type(layer) is not torch.nn.Linear:
+        return None
+    described: Any = copy.copy(layer)
+    described.qconfig = per_channel_dynamic_qconfig
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        form: nn.Module = Linear.from_float(described)
+    return form
+
+
+def _found(graph: Any, names: Sequence[str]) -> dict[str, str]:
+    """Returns the precision of the layers whose calls in a frozen trace are given weights that are not float."""
+    kinds = ((_place(node.scopeName()), _kind(given)) for node in graph.nodes() for given in node.inputs())
+    return {name: kind for place, kind in kinds if kind and (name := layer_at(place, names)) is not None}
+
+
+def _place(scope: str) -> str:
+    """Returns the path of the innermost module of a scope, such as `__module.module/__module.module.layers`."""
+    return scope.rpartition("/")[2].removeprefix("__module.module").removeprefix(".")
+
+
+def _kind(given: Any) -> str | None:
+    import torch
+
+    if "LinearPackedParams" in str(given.type()):
+        return "int8"
+    node = given.node()
+    if node.kind() != "prim::Constant" or not isinstance(value := given.toIValue(), torch.Tensor) or value.dim() < 2:
+        return None
+    return {torch.int8: "int8", torch.uint8: "uint8", torch.bfloat16: "bf16"}.get(value.dtype)

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from deploypipe.errors import DeployError
-from deploypipe.spec import Evaluate, ModelSpec
-from deploypipe.zoo import checkpoint, data, models, trained, training, weights
+from deploypipe.spec import Evaluate, ModelSpec, Train
+from deploypipe.zoo import checkpoint, data, models, trained, training, tuning, weights
 from deploypipe.zoo.checkpoint import Origin
 from deploypipe.zoo.data import Dataset, Split
 from deploypipe.zoo.definition import Definition
@@ -39,6 +39,7 @@ def model_spec(name: str, data_name: str, data_dir: Path | None, path: Path | No
         output_names=("logits",),
         calibration=batches,
         evaluate=_evaluate(definition, dataset, classes),
+        train=_train(definition, dataset, classes),
     )
 
 
@@ -76,3 +77,10 @@ def _evaluate(definition: Definition, dataset: Dataset, classes: int) -> Evaluat
         return None
     test = dataset.test
     return functools.partial(training.accuracy, test.images, test.labels, definition.prepare)
+
+
+def _train(definition: Definition, dataset: Dataset, classes: int) -> Train | None:
+    """Returns how the model is trained on; the labels of other classes would teach it nothing."""
+    if classes != dataset.classes:
+        return None
+    return functools.partial(tuning.tune, definition.recipes[dataset.name], dataset.train, definition.prepare)

@@ -6,7 +6,7 @@ import torch
 
 from deploypipe.errors import DeployError
 from deploypipe.zoo import MODELS, models
-from deploypipe.zoo.models.gcwsnet import GCWSNet, HashSum
+from deploypipe.zoo.models.gcwsnet import GCWSNet
 from deploypipe.zoo.models.lltm import RowReader
 from deploypipe.zoo.models.mlp import MLP
 from deploypipe.zoo.models.mobilenet_v3_small import enlarge
@@ -41,28 +41,6 @@ def test_rows_are_read_in_order() -> None:
     output, (h, _) = module.lltm(torch.stack([image[:, 0, row] for row in range(3)]))
     torch.testing.assert_close(output[-1], h)
     torch.testing.assert_close(module(image), module.head(h))
-
-
-def test_hash_sum_is_a_linear_layer_on_one_hot_codes() -> None:
-    layer = HashSum(num_hashes=5, bits=2, t_bits=1, out_features=3)
-    generator = torch.Generator().manual_seed(1)
-    index = torch.randint(0, 9, (7, 5), generator=generator)
-    t = torch.randint(-9, 9, (7, 5), generator=generator)
-    code = (index & 3) * 2 + (t & 1)
-    one_hot = torch.nn.functional.one_hot(code, 8).flatten(1).float()
-    expected = one_hot @ layer.table.weight[:-1] + layer.bias
-    torch.testing.assert_close(layer(index, t), expected)
-
-
-def test_no_sample_adds_nothing() -> None:
-    layer = HashSum(num_hashes=4, bits=3, t_bits=0, out_features=2)
-    index = torch.tensor([[-1, -1, -1, -1], [1, -1, 2, -1]])
-    total = layer(index, torch.zeros_like(index))
-    torch.testing.assert_close(total[0], layer.bias)
-    torch.testing.assert_close(total[1], layer.table.weight[1] + layer.table.weight[8 * 2 + 2] + layer.bias)
-    total.sum().backward()
-    assert layer.table.weight.grad is not None
-    assert not layer.table.weight.grad[-1].any()
 
 
 def test_a_black_image_gives_the_bias() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import struct
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from deploypipe import zoo
 from deploypipe.errors import DeployError
 from deploypipe.fingerprint import digest
 from deploypipe.zoo import checkpoint, models, training
+from deploypipe.zoo.definition import Recipe
 
 
 def test_the_spec_of_a_checkpoint(mlp_checkpoint: Path) -> None:
@@ -33,6 +35,33 @@ def test_evaluate_gives_the_accuracy_of_the_checkpoint(mlp_checkpoint: Path) -> 
     assert spec.evaluate is not None
     assert origin is not None
     assert spec.evaluate(training.eager(spec.module)) == origin.accuracy
+
+
+def test_train_trains_on_the_same_way_each_time_and_can_go_to_another_process(mlp_checkpoint: Path) -> None:
+    spec = zoo.spec("mlp", checkpoint=mlp_checkpoint)
+    other = pickle.loads(pickle.dumps(spec))
+    state = torch.get_rng_state()
+    for each in (spec, other):
+        assert each.train is not None
+        each.train(each.module, 1)
+        assert not each.module.training
+    first, second = (each.module.state_dict() for each in (spec, other))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert digest(spec.train) == digest(other.train)
+
+
+@pytest.mark.parametrize(("epochs", "share"), [(1, 0.2), (10, 0.5), (20, 1.0), (50, 1.0)])
+def test_the_rate_of_train_grows_to_that_of_the_recipe(
+    epochs: int, share: float, mlp_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes: list[Recipe] = []
+    monkeypatch.setattr(training, "fit", lambda _module, recipe, *_: recipes.append(recipe))
+    spec = zoo.spec("mlp", checkpoint=mlp_checkpoint)
+    assert spec.train is not None
+    spec.train(spec.module, epochs)
+    whole = models.get("mlp").recipes["digits"]
+    assert (recipes[0].epochs, recipes[0].learning_rate) == (epochs, share * whole.learning_rate)
 
 
 def test_evaluate_runs_batches_of_at_most_32_and_sees_every_image(mlp_checkpoint: Path) -> None:
@@ -131,6 +160,7 @@ def test_plain_weights_of_mobilenet(tmp_path: Path, classes: int, scored: bool) 
     assert image.shape[1:] == (3, 64, 64)
     torch.testing.assert_close(spec.module(image), module(image))
     assert (spec.evaluate is not None) is scored
+    assert (spec.train is not None) is scored
 
 
 @pytest.mark.parametrize("name", ["lltm", "gcwsnet"])

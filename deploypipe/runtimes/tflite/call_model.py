@@ -75,12 +75,6 @@ def _signature(inputs: Sequence[str], outputs: Sequence[str], places: Mapping[st
     signature = flatbuffer.schema().SignatureDefT()
     signature.signatureKey, signature.subgraphIndex = flatbuffer.SIGNATURE.encode(), 0
     signature.inputs, signature.outputs = (
-        [_named(name, places[name]) for name in names] for names in (inputs, outputs)
+        [flatbuffer.tensor_map(name.encode(), places[name]) for name in names] for names in (inputs, outputs)
     )
     return signature
-
-
-def _named(name: str, place: int) -> Any:
-    entry = flatbuffer.schema().TensorMapT()
-    entry.name, entry.tensorIndex = name.encode(), place
-    return entry

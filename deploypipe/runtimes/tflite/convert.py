@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from deploypipe import cache, fingerprint, installed
+from deploypipe import cache, fingerprint, installed, native
 from deploypipe.errors import DeployError, first_line
 from deploypipe.oplib import registry
 from deploypipe.parity import metric_for
-from deploypipe.runtimes.protocol import Form
+from deploypipe.runtimes.protocol import Form, Lowered
 from deploypipe.runtimes.tflite import (
     axes,
     axis_sizes,
@@ -24,6 +24,7 @@ from deploypipe.runtimes.tflite import (
     kept_float,
     loops,
     lowerings,
+    marks,
     precision,
 )
 
@@ -139,7 +140,7 @@ def _static(program: Program, form: Form, sizes: dict[str, int]) -> tuple[bytes,
         handed_on = loops.handed_on(exported.graph_module, number)
         parts += [(f"body_{number}", loop.body, handed_on), (f"condition_{number}", loop.condition, handed_on)]
     model = flatbuffer.parse(_converted(parts))
-    loops.splice(model, len(found))
+    loops.splice(model, found, program.layers)
     return flatbuffer.inline(model), notes
 
 
@@ -161,6 +162,7 @@ def _graph(program: Program, form: Form, sizes: dict[str, int]) -> _Graph:
         raise DeployError(
             f"The model cannot be exported at {sizes}: {first_line(error)}", "Build for another runtime."
         ) from error
+    marks.mark(exported.graph_module, program.layers)
     return _Graph(exported, found, notes)
 
 
@@ -288,8 +290,21 @@ def _only_batch(program: Program) -> str | None:
     return dynamic[0] if len(dynamic) == 1 and first and alone else None
 
 
-def lower(program: Program, form: Form, legacy: bool = False) -> tuple[bytes, dict[str, str]]:
-    """Returns the finished file of a program, and facts for the manifest.
+@dataclass(frozen=True)
+class File:
+    """A file that is ready.
+
+    Attributes:
+        content: Its operators are marked still; `compact.written` gives what is shipped.
+        lowered: Facts for the manifest, and what became of each layer.
+    """
+
+    content: bytes
+    lowered: Lowered
+
+
+def lower(program: Program, form: Form, legacy: bool = False) -> File:
+    """Returns the file of a program.
 
     Args:
         program: The captured model.
@@ -300,18 +315,29 @@ def lower(program: Program, form: Form, legacy: bool = False) -> tuple[bytes, di
         DeployError: The program cannot be converted or quantized as asked; the text says why.
     """
     converted = _converted_once(program, form)
-    content, notes = precision.quantized(converted.content, program, form.precision, legacy)
-    return flatbuffer.write(flatbuffer.parse(content)), converted.notes | notes
+    content, notes = precision.quantized(converted.content, program, form, legacy)
+    return File(content, Lowered(converted.notes | notes, precision.states(content, program, form)))
 
 
 def _converted_once(program: Program, form: Form) -> Converted:
-    """Converts a program unless the cache has it: every precision begins with the same file."""
-    versions = [installed.version(each) for each in ("torch", "litert-torch", "litert-converter")]
-    sources = fingerprint.sources_digest("capture", "oplib", "ops", "runtimes", "tensors.py")
-    parts = (program.key, form.decomposed, form.batches, versions, sources)
-    key = fingerprint.digest(*parts) if program.key else None
-    folder, _ = cache.stage("litert", key, lambda folder: _store(convert(program, form), folder))
+    """Converts a program unless the cache has it: all precisions that prepare the module alike begin with one file."""
+    folder, _ = cache.stage("litert", _key(program, form), lambda folder: _store(convert(program, form), folder))
     return Converted((folder / CONTENT).read_bytes(), json.loads((folder / NOTES).read_text()))
+
+
+def _key(program: Program, form: Form) -> str | None:
+    """Returns a digest of what a conversion depends on, in which the precision does not stand."""
+    if program.key is None:
+        return None
+    facts = program.facts.model_dump(include={"inputs", "outputs", "axes", "ops", "layers"})
+    libraries = {each.namespace: native.digest(each.source) for each in registry.libraries()}
+    versions = [installed.version(each) for each in ("torch", "litert-torch", "litert-converter")]
+    sources = fingerprint.sources_digest("capture", "layers.py", "oplib", "ops", "runtimes", "tensors.py")
+    parts = (program.module(), facts, form.decomposed, form.batches, libraries, versions, sources)
+    try:
+        return fingerprint.digest(*parts)
+    except fingerprint.UnknownContentError:
+        return None
 
 
 def _store(converted: Converted, folder: Path) -> None:

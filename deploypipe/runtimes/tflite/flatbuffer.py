@@ -83,9 +83,7 @@ def share_constants(model: Model) -> None:
     """Lets equal constants have one buffer: the parts of a loop and several signatures hold the same weights."""
     first: dict[bytes, int] = {}
     numbers = [
-        first.setdefault(bytes(data), number)
-        if (data := data_of(buffer)) is not None and len(data) >= ALIGNMENT
-        else number
+        first.setdefault(bytes(data), number) if (data := data_of(buffer)) is not None else number
         for number, buffer in enumerate(model.buffers)
     ]
     for subgraph in model.subgraphs:
@@ -134,9 +132,9 @@ def inline(model: Model) -> bytes:
 
 
 def _packed(model: Model) -> bytes:
-    import flatbuffers
+    from deploypipe.runtimes.tflite.builder import SharingBuilder
 
-    builder = flatbuffers.Builder(1 << 20)
+    builder = SharingBuilder(1 << 20)
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(builder.Output())
 
@@ -231,6 +229,13 @@ def name_uniquely(model: Model) -> None:
             while tensor.name in seen:
                 tensor.name, number = name + f"_{number}".encode(), number + 1
             seen.add(tensor.name)
+
+
+def tensor_map(name: bytes, place: int) -> Any:
+    """Makes an entry of a signature."""
+    entry = schema().TensorMapT()
+    entry.name, entry.tensorIndex = name, place
+    return entry
 
 
 def add_constant(model: Model, subgraph: Subgraph, name: str, value: Array) -> int:

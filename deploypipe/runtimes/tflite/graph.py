@@ -28,9 +28,16 @@ def spec_of(node: torch.fx.Node) -> OpSpec | None:
 def replace(
     graph: torch.fx.GraphModule, node: torch.fx.Node, name: str, module: torch.nn.Module, inputs: Sequence[Any]
 ) -> None:
-    """Puts a call of a module, added to the graph under a name, in the place of a node."""
-    graph.add_submodule(name, module)
+    """Puts a call of a module in the place of a node; it gets a name within the module that the node stands in."""
+    path = ".".join(filter(None, (path_of(node), name)))
+    graph.add_submodule(path, module)
     with graph.graph.inserting_before(node):
-        call = graph.graph.call_module(name, tuple(inputs))
+        call = graph.graph.call_module(path, tuple(inputs))
     node.replace_all_uses_with(call)
     graph.graph.erase_node(node)
+
+
+def path_of(node: torch.fx.Node) -> str:
+    """Returns the path of the module that a node stands in, empty for the model itself."""
+    stack = [*node.meta.get("nn_module_stack", {}).values()]
+    return str(stack[-1][0]) if stack else ""

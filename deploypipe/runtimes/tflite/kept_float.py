@@ -1,14 +1,16 @@
-"""Ops that no quantizer may touch: marked in the graph before it is converted, found again in the file.
+"""What no quantizer may touch: ops that take floats only, and layers that were asked to stay float.
 
-What computes their inputs stays float as well: an input that was quantized on the way is touched too.
+What computes the inputs of such an op stays float as well: an input that was quantized on the way is touched too.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from deploypipe.runtimes.tflite import flatbuffer
+from deploypipe.oplib import registry
+from deploypipe.runtimes.tflite import flatbuffer, lowerings, marks
 from deploypipe.runtimes.tflite import graph as ops
 
 if TYPE_CHECKING:
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 
 # Begins the names of what is left alone.
 PREFIX = "float/"
-_MARK = "KeptFloat"
 
 
 def rewrite(graph: torch.fx.GraphModule) -> None:
@@ -43,25 +44,44 @@ def _named(reference: Any, names: list[str], *inputs: torch.Tensor, **attributes
     return reference(**dict(zip(names, inputs, strict=True)), **attributes)
 
 
-def rename(model: flatbuffer.Model) -> int:
+def rename(model: flatbuffer.Model, layers: Sequence[str]) -> int:
     """Gives the outputs of every operator that must stay float names that begin with `PREFIX`.
+
+    Args:
+        model: A converted one, in which operators are marked.
+        layers: Those that were asked to stay float, with all that is within them.
 
     Returns:
         How many operators there are.
     """
-    return sum(_rename(subgraph) for subgraph in model.subgraphs)
+    return sum(_rename(model, subgraph, layers) for subgraph in model.subgraphs)
 
 
-def _rename(subgraph: flatbuffer.Subgraph) -> int:
-    def marked(operator: flatbuffer.Operator) -> bool:
-        return any(_MARK.encode() in subgraph.tensors[index].name for index in operator.outputs)
-
+def _rename(model: flatbuffer.Model, subgraph: flatbuffer.Subgraph, layers: Sequence[str]) -> int:
     needed: set[int] = set()
     count = 0
     for operator in reversed(subgraph.operators or []):
-        if marked(operator) or needed.intersection(operator.outputs):
+        strict = _is_float_only(model, subgraph, operator) or bool(needed.intersection(operator.outputs))
+        if strict:
             needed.update(index for index in operator.inputs if index >= 0)
+        if strict or _is_kept(model, subgraph, operator, layers):
             count += 1
             for index in operator.outputs:
                 subgraph.tensors[index].name = PREFIX.encode() + subgraph.tensors[index].name
     return count
+
+
+def _is_float_only(model: flatbuffer.Model, subgraph: flatbuffer.Subgraph, operator: flatbuffer.Operator) -> bool:
+    """Tells whether an operator is an op, or part of one, whose spec names float inputs."""
+    if any(marks.FLOAT.encode() in subgraph.tensors[index].name for index in operator.outputs):
+        return True
+    op = lowerings.op_of(flatbuffer.custom_code(model, operator))
+    found = registry.for_torch_op(op) if op else None
+    return bool(found and found[1].float_inputs)
+
+
+def _is_kept(
+    model: flatbuffer.Model, subgraph: flatbuffer.Subgraph, operator: flatbuffer.Operator, layers: Sequence[str]
+) -> bool:
+    layer = marks.layer_of(model, subgraph, operator) if layers else None
+    return layer is not None and any(marks.within(layer, each) for each in layers)

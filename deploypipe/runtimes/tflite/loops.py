@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from deploypipe.oplib import registry
-from deploypipe.runtimes.tflite import flatbuffer, lowerings
+from deploypipe.runtimes.tflite import flatbuffer, lowerings, marks
 from deploypipe.runtimes.tflite import graph as ops
 
 if TYPE_CHECKING:
     import torch
+
+    from deploypipe.layers import Layer
 
 # Steps that are still written out one after another.
 UNROLLED = 64
@@ -33,12 +35,14 @@ class Loop:
 
     Attributes:
         op: The op that goes over it, `deploypipe::lltm`.
+        path: The module that calls it.
         length: Steps of the sequence.
         body: One round: takes and returns all that the loop hands on.
         condition: Takes the same, returns whether there is another round.
     """
 
     op: str
+    path: str
     length: int
     body: torch.nn.Module
     condition: torch.nn.Module
@@ -98,8 +102,9 @@ def _replace(
     body = _modules().Body(reference, constants)
     whole = length // BLOCK * BLOCK
     place = _modules().Place(number, whole, reference, constants)
+    path = ops.path_of(node)
     ops.replace(graph, node, f"deploypipe_loop_{number}", place, node.args[: _handed(node)])
-    return Loop(name, length, body, _modules().Condition(whole))
+    return Loop(name, path, length, body, _modules().Condition(whole))
 
 
 @functools.cache
@@ -121,7 +126,7 @@ def handed_on(graph: torch.fx.GraphModule, number: int) -> tuple[torch.Tensor, .
     return tuple(torch.zeros(tuple(each.shape), dtype=each.dtype) for each in values)
 
 
-def splice(model: flatbuffer.Model, count: int) -> None:
+def splice(model: flatbuffer.Model, loops: Sequence[Loop], layers: Sequence[Layer]) -> None:
     """Puts a WHILE in the place of each placeholder of a converted file, and drops the signatures of its parts."""
     kinds = flatbuffer.schema()
     parts = {each.signatureKey.decode(): each.subgraphIndex for each in model.signatureDefs}
@@ -136,5 +141,8 @@ def splice(model: flatbuffer.Model, count: int) -> None:
             subgraph.operators[at] = flatbuffer.add_operator(
                 model, "WHILE", 1, operator.inputs, operator.outputs, options
             )
-    inner = {f"{part}_{number}" for part in ("body", "condition") for number in range(count)}
+    for number, loop in enumerate(loops):
+        for tensor in model.subgraphs[parts[f"body_{number}"]].tensors:
+            tensor.name = marks.said([loop.path], layers).encode() + tensor.name
+    inner = {f"{part}_{number}" for part in ("body", "condition") for number in range(len(loops))}
     model.signatureDefs = [each for each in model.signatureDefs if each.signatureKey.decode() not in inner]

@@ -20,6 +20,12 @@ def code_of(op: str, attributes: Mapping[str, int | float] = MappingProxyType({}
     return PREFIX + op.replace("::", ".") + said
 
 
+def op_of(code: str) -> str:
+    """Returns the op, as `namespace::op`, whose custom operator has a code, or an empty text for other codes."""
+    namespace, _, name = code.partition(";")[0].removeprefix(PREFIX).partition(".")
+    return f"{namespace}::{name}" if code.startswith(PREFIX) else ""
+
+
 def register(ops: Sequence[str]) -> None:
     """Teaches litert-torch to lower ops of libraries, given as `namespace::op`, and to use more builtins."""
     import torch

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from deploypipe import layers
 from deploypipe.errors import DeployError, first_line
-from deploypipe.runtimes.tflite import flatbuffer, kept_float
+from deploypipe.precision import Refusal
+from deploypipe.runtimes.protocol import Form
+from deploypipe.runtimes.tflite import flatbuffer, kept_float, marks
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from deploypipe.capture import Program
-
-    Array = np.ndarray[Any, Any]
+    from deploypipe.layers import Layer, LayerState
 
 PRECISIONS = ("fp32", "int8-dynamic", "int8-static", "int8-weight", "int4-weight")
-# Rows of calibration data that are used at most.
-CALIBRATION_ROWS = 512
+REFUSED = {
+    "bf16": Refusal(
+        "litert-torch cannot write weights in bfloat16, nor does ai-edge-quantizer make such of floats", "int8-weight"
+    )
+}
 
 # Numbers in a row of a table, below which its rows share one scale.
 NARROW = 48
+# The same for a fully connected layer, where a scale for each row goes with a zero point: together 12 bytes.
+NARROW_LAYER = 160
 
 
-def quantized(content: bytes, program: Program, precision: str, legacy: bool) -> tuple[bytes, dict[str, str]]:
+def quantized(content: bytes, program: Program, form: Form, legacy: bool) -> tuple[bytes, dict[str, str]]:
     """Quantizes a file; inputs and outputs keep their types.
 
     Args:
-        content: With every constant inside the flatbuffer.
+        content: With every constant inside the flatbuffer, and operators that are marked.
         program: Gives the calibration data.
-        precision: One of `PRECISIONS`.
+        form: One of `PRECISIONS`, and the layers that stay float.
         legacy: For tflite-runtime, which reads a fully connected layer with a scale per channel wrongly where
             activations are float.
 
@@ -39,46 +45,53 @@ def quantized(content: bytes, program: Program, precision: str, legacy: bool) ->
     Raises:
         DeployError: The precision cannot be had for this model; the text says why.
     """
-    if precision == "fp32":
+    if form.precision == "fp32":
         return content, {}
     model = flatbuffer.parse(content)
-    if precision == "int8-static":
-        _refuse_static(program, model)
-    kept = kept_float.rename(model)
-    after = _run(model, program, precision, legacy)
-    notes = _notes(flatbuffer.parse(after), kept)
-    if not notes["quantized_tensors"]:
+    kept = kept_float.rename(model, form.kept_float)
+    after = _run(model, program, form.precision, legacy)
+    found = flatbuffer.parse(after)
+    count = _quantized_tensors(found)
+    # A custom op with 8-bit weights has come with them.
+    if not count and not any(each.kind == "INT8" for each in marks.weights_of(found).values()):
         raise DeployError(
-            f"There is nothing in the model that {precision} could quantize",
+            f"There is nothing in the model that {form.precision} could quantize",
             "Take fp32: what its ops need stays float, and the rest has no weights.",
         )
-    return after, {key: str(value) for key, value in notes.items()}
+    return after, {"quantized_tensors": str(count), "operators_kept_float": str(kept)}
 
 
-def _refuse_static(program: Program, model: flatbuffer.Model) -> None:
-    if customs := flatbuffer.custom_codes(model):
-        raise DeployError(
-            f"{customs[0]} is a custom operator, through which activations cannot be calibrated",
-            "Take the decomposed form, or int8-dynamic.",
-        )
-    if "WHILE" in flatbuffer.operator_names(model):
-        raise DeployError(
-            "Activations inside of a WHILE, by which a long sequence is run, cannot be calibrated",
-            "Take int8-dynamic, or a shorter sequence.",
-        )
-    if not program.spec.calibration:
-        raise DeployError("int8-static needs calibration data", "Give the model some: ModelSpec(calibration=...).")
+def states(content: bytes, program: Program, form: Form) -> tuple[LayerState, ...]:
+    """Returns what became of each layer, read off a file whose operators are marked."""
+    found = marks.weights_of(flatbuffer.parse(content))
+
+    def why(layer: Layer) -> str:
+        if form.precision == "fp32":
+            return ""
+        if layer.name not in found:
+            return "no operator of the file has its weights"
+        weights = found[layer.name]
+        if weights.output.startswith(kept_float.PREFIX.encode()):
+            return "an op that takes float only needs what it computes"
+        return f"ai-edge-quantizer has no {form.precision} of {weights.operator}"
+
+    precisions = {name: each.precision for name, each in found.items() if each.precision}
+    kept = [each.name for each in program.layers if any(marks.within(each.name, name) for name in form.kept_float)]
+    return layers.states(program.layers, precisions, why, kept)
 
 
 def _run(model: flatbuffer.Model, program: Program, precision: str, legacy: bool) -> bytes:
     from ai_edge_quantizer import quantizer
 
+    from deploypipe.runtimes.tflite import statistics
+
     work = quantizer.Quantizer(bytearray(flatbuffer.inline(model)))
     _recipe(work, model, precision, legacy)
     try:
-        # An empty calibration would make it run the model, which it cannot where there are custom operators.
-        found = work.calibrate(_calibration(model, program), num_threads=1) if work.need_calibration else None
+        found = statistics.of(work, model, program) if work.need_calibration else None
         result = work.quantize(found, enable_progress_bar=False, enable_progress_report=False)
+    except DeployError:
+        raise
     except Exception as error:
         raise DeployError(
             f"The model cannot be quantized to {precision}: {first_line(error)}",
@@ -99,6 +112,8 @@ def _recipe(work: Any, model: flatbuffer.Model, precision: str, legacy: bool) ->
     algorithm = algorithms.OCTAV if bits == 4 else algorithms.MIN_MAX_UNIFORM_QUANT
     if precision == "int8-dynamic":
         _dynamic(work, names, per_tensor, legacy)
+        for scope in _narrow_layers(model):
+            work.add_dynamic_config(scope, names.FULLY_CONNECTED, num_bits=8, granularity=per_tensor)
     elif precision == "int8-static":
         _static(work, names, per_tensor, legacy)
     else:
@@ -135,51 +150,27 @@ def _leave(work: Any, name: Any, scope: str = ".*") -> None:
 
 
 def _narrow_tables(model: flatbuffer.Model) -> bool:
-    lookup = flatbuffer.schema().BuiltinOperator.EMBEDDING_LOOKUP
-    found = (
-        (graph, each) for graph, each in flatbuffer.operators(model) if flatbuffer.builtin_of(model, each) == lookup
-    )
-    return any(flatbuffer.shape_of(graph.tensors[each.inputs[1]])[-1] < NARROW for graph, each in found)
+    return any(columns < NARROW for _, columns in _columns(model, "EMBEDDING_LOOKUP"))
 
 
-def _calibration(model: flatbuffer.Model, program: Program) -> dict[str, Iterable[dict[str, Array]]]:
-    """Returns the calibration data in the sizes that the file has, by signature."""
-    return {each.signatureKey.decode(): list(_samples(model, each, program)) for each in model.signatureDefs}
+def _narrow_layers(model: flatbuffer.Model) -> list[str]:
+    """Returns what matches the outputs of the layers with narrow rows."""
+    found = _columns(model, "FULLY_CONNECTED")
+    return [f"^{re.escape(name)}" for name, columns in found if columns < NARROW_LAYER]
 
 
-def _samples(model: flatbuffer.Model, signature: Any, program: Program) -> Iterator[dict[str, Array]]:
-    graph = model.subgraphs[signature.subgraphIndex]
-    shapes = {each.name.decode(): flatbuffer.shape_of(graph.tensors[each.tensorIndex]) for each in signature.inputs}
-    names = [info.name for info in program.facts.inputs]
-    rows = 0
-    for batch in program.spec.calibration or ():
-        arrays = [tensor.detach().numpy() for tensor in batch]
-        for sample in _cut(dict(zip(names, arrays, strict=True)), shapes):
-            if rows >= CALIBRATION_ROWS:
-                return
-            rows += next(iter(sample.values())).shape[0] if shapes else 1
-            yield sample
+def _columns(model: flatbuffer.Model, operator: str) -> list[tuple[str, int]]:
+    """Returns the name of the output, and the numbers in a row of the weights, of every operator of a kind."""
+    kind = getattr(flatbuffer.schema().BuiltinOperator, operator)
+    found = ((graph, each) for graph, each in flatbuffer.operators(model) if flatbuffer.builtin_of(model, each) == kind)
+    return [
+        (graph.tensors[each.outputs[0]].name.decode(), flatbuffer.shape_of(graph.tensors[each.inputs[1]])[-1])
+        for graph, each in found
+    ]
 
 
-def _cut(arrays: dict[str, Array], shapes: dict[str, tuple[int, ...]]) -> Iterator[dict[str, Array]]:
-    """Cuts arrays into pieces of the shapes, the last one filled up with rows from the beginning."""
-    sizes = [-(-array.shape[0] // shapes[name][0]) for name, array in arrays.items() if array.ndim]
-    for piece in range(max(sizes, default=1)):
-        yield {name: _piece(array, shapes[name], piece) for name, array in arrays.items()}
-
-
-def _piece(array: Array, shape: Sequence[int], piece: int) -> Array:
-    import numpy as np
-
-    for axis, size in enumerate(shape):
-        start = piece * size if axis == 0 else 0
-        array = np.take(array, np.arange(start, start + size), axis, mode="wrap")
-    return np.ascontiguousarray(array)
-
-
-def _notes(model: flatbuffer.Model, kept: int) -> dict[str, int]:
-    found = [tensor for subgraph in model.subgraphs for tensor in subgraph.tensors if _is_quantized(tensor)]
-    return {"quantized_tensors": len(found), "operators_kept_float": kept}
+def _quantized_tensors(model: flatbuffer.Model) -> int:
+    return sum(_is_quantized(tensor) for subgraph in model.subgraphs for tensor in subgraph.tensors)
 
 
 def _is_quantized(tensor: flatbuffer.Tensor) -> bool:

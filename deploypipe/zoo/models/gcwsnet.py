@@ -8,41 +8,8 @@ import torch
 from torch import nn
 
 from deploypipe.ops import CWS
+from deploypipe.ops.hash_sum import HashSum
 from deploypipe.zoo.definition import Definition, Recipe, Shape
-
-
-class HashSum(nn.Module):
-    """Sum over k hashes of one learned row per hash: a linear layer on their one-hot codes.
-
-    It is an embedding and a sum, since EmbeddingBag does not load in two of the runtimes.
-
-    Args:
-        num_hashes: k.
-        bits: Low bits of the index that make up a code.
-        t_bits: Low bits of t that are appended to it.
-        out_features: Width of a row.
-    """
-
-    def __init__(self, num_hashes: int, bits: int, t_bits: int, out_features: int) -> None:
-        super().__init__()
-        self.index_codes, self.t_codes = 2**bits, 2**t_bits
-        codes = self.index_codes * self.t_codes
-        # The last row stands for "no sample": it is zero and stays zero.
-        self.table = nn.Embedding(num_hashes * codes + 1, out_features, padding_idx=num_hashes * codes)
-        self.bias = nn.Parameter(torch.zeros(out_features))
-        self.register_buffer("offset", torch.arange(num_hashes) * codes)
-        nn.init.normal_(self.table.weight[:-1], std=1 / math.sqrt(num_hashes))
-
-    offset: torch.Tensor
-
-    def forward(self, index: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """Takes index and t int64[B,k], returns float32[B,out_features]; index -1 adds nothing."""
-        code = torch.remainder(index, self.index_codes)
-        if self.t_codes > 1:
-            code = code * self.t_codes + torch.remainder(t, self.t_codes)
-        row = (code + self.offset).masked_fill(index < 0, self.table.num_embeddings - 1)
-        total: torch.Tensor = self.table(row).sum(dim=1) + self.bias
-        return total
 
 
 class GCWSNet(nn.Module):

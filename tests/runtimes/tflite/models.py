@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from deploypipe import ModelSpec
+from deploypipe import ModelSpec, runtimes
 from deploypipe.capture import Program, capture, resolve
+from deploypipe.layers import LayerState
 from deploypipe.runtimes import Form
-from deploypipe.runtimes.tflite import convert, flatbuffer, precision
+from deploypipe.runtimes.tflite import compact, convert, flatbuffer, precision, prepared
 from deploypipe.runtimes.tflite.compiled import CompiledModel
 
 Array = np.ndarray[Any, Any]
 Tensors = Sequence[torch.Tensor]
+FULL = Form()
 
 
 class Calls(torch.nn.Module):
@@ -34,11 +37,13 @@ class Calls(torch.nn.Module):
 
 @dataclass(frozen=True)
 class Lowered:
-    """A model and its file."""
+    """A model and its file; `marked` is what was shipped of."""
 
     program: Program
     path: Path
     notes: Mapping[str, str]
+    marked: bytes
+    layers: tuple[LayerState, ...]
 
     @property
     def content(self) -> bytes:
@@ -66,27 +71,31 @@ class Lowered:
         return [found[info.name] for info in self.program.facts.outputs]
 
 
-def program(folder: Path, module: torch.nn.Module, *inputs: torch.Tensor, **fields: Any) -> Program:
+def program(folder: Path, module: torch.nn.Module, *inputs: torch.Tensor, form: Form = FULL, **fields: Any) -> Program:
+    """Captures a model, in the form that is exported for a precision."""
     spec = resolve(ModelSpec("m", module.eval(), inputs, **fields))
     folder.mkdir(exist_ok=True)
-    capture(spec, None, folder)
+    prepare = functools.partial(prepared.of, form=form)
+    capture(spec, None, folder, None if form.precision == "fp32" else prepare)
     return Program.load(spec, folder)
 
 
 def written(folder: Path, captured: Program, form: Form | None = None) -> Lowered:
-    path = folder / "model.tflite"
-    content, notes = convert.lower(captured, form or Form(decomposed=True))
-    path.write_bytes(content)
-    return Lowered(captured, path, notes)
+    return _shipped(captured, convert.lower(captured, form or Form(decomposed=True)), folder / "model.tflite")
 
 
-def quantized(file: Lowered, name: str, legacy: bool = False) -> Lowered:
+def quantized(file: Lowered, name: str, legacy: bool = False, kept: tuple[str, ...] = ()) -> Lowered:
     """Quantizes a file that was converted already."""
-    model = flatbuffer.parse(file.content)
-    content, notes = precision.quantized(flatbuffer.inline(model), file.program, name, legacy)
-    path = file.path.with_name(f"{name}-{legacy}.tflite")
-    path.write_bytes(flatbuffer.write(flatbuffer.parse(content)))
-    return Lowered(file.program, path, {**file.notes, **notes})
+    form = Form(precision=name, kept_float=kept)
+    content, notes = precision.quantized(file.marked, file.program, form, legacy)
+    states = precision.states(content, file.program, form)
+    made = convert.File(content, runtimes.protocol.Lowered({**file.notes, **notes}, states))
+    return _shipped(file.program, made, file.path.with_name(f"{name}-{legacy}.tflite"))
+
+
+def _shipped(captured: Program, made: convert.File, path: Path) -> Lowered:
+    path.write_bytes(compact.written(made.content))
+    return Lowered(captured, path, made.lowered.notes, made.content, made.lowered.layers)
 
 
 def lowered(

@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from deploypipe import native
 from deploypipe.errors import DeployError
 from deploypipe.ops import CWS
-from deploypipe.runtimes.tflite import flatbuffer, kept_float
+from deploypipe.runtimes import Form
+from deploypipe.runtimes.tflite import flatbuffer
 
 from .models import Calls, Lowered, lowered, normal, quantized, seeded
 
@@ -76,15 +78,57 @@ def test_inputs_and_outputs_keep_their_types(hashing: Lowered, precision: str) -
         assert [each.dtype for each in opened.outputs] == [np.float32, np.int64, np.int64]
 
 
-def test_a_model_that_is_all_kept_float_is_not_quantized(hashing: Lowered) -> None:
-    model = flatbuffer.parse(hashing.content)
-    graph = model.subgraphs[0]
-    graph.outputs = graph.outputs[1:]
-    model.signatureDefs[0].outputs = [each for each in model.signatureDefs[0].outputs if each.name != b"output_0"]
-    path = hashing.path.with_name("hashes.tflite")
-    path.write_bytes(flatbuffer.write(model))
-    kept = kept_float.rename(flatbuffer.parse(path.read_bytes()))
-    assert 0 < kept < len(graph.operators)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_what_became_of_each_layer_is_told(hashing: Lowered, precision: str) -> None:
+    states = {each.name: (each.precision, each.reason) for each in quantized(hashing, precision).layers}
+    after = "int4" if precision == "int4-weight" else "int8"
+    assert states == {
+        "layers.0": ("fp32", "an op that takes float only needs what it computes"),
+        "layers.1": ("fp32", "its hashes would change: it takes float only"),
+        "layers.2": (after, ""),
+        "layers.3": (after, ""),
+    }
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_layer_that_was_asked_to_stay_float_does(hashing: Lowered, precision: str) -> None:
+    file = quantized(hashing, precision, kept=("layers.3",))
+    assert weights_by_rows(file) == {FEATURES: "FLOAT32", 32: "FLOAT32"}
+    states = {each.name: (each.precision, each.reason) for each in file.layers}
+    assert states["layers.3"] == ("fp32", "it was asked to stay float")
+    assert states["layers.2"][0] != "fp32"
+
+
+def test_what_is_within_a_module_that_stays_float_does_too(hashing: Lowered) -> None:
+    with pytest.raises(DeployError, match="nothing in the model that int8-dynamic could quantize"):
+        quantized(hashing, "int8-dynamic", kept=("layers",))
+
+
+@pytest.fixture(scope="module")
+def native_hashing(tmp_path_factory: pytest.TempPathFactory) -> Lowered:
+    """A layer, hashes by our kernel, and a layer on what they choose."""
+
+    def hashed(x: Tensor, before: nn.Module, hashes: nn.Module, after: nn.Module) -> tuple[Tensor, ...]:
+        index, t = hashes(torch.relu(before(x)))
+        return after(t.float()), index, t
+
+    layers = (seeded(lambda: nn.Linear(16, FEATURES)), CWS(FEATURES, HASHES), seeded(lambda: nn.Linear(HASHES, 32)))
+    calibration = [(normal(16, 16, seed=seed),) for seed in range(4)]
+    folder = tmp_path_factory.mktemp("native")
+    return lowered(folder, Calls(hashed, *layers), normal(2, 16), form=Form(), calibration=calibration)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_kernel_gets_the_same_input_in_every_precision(native_hashing: Lowered, precision: str) -> None:
+    file = quantized(native_hashing, precision)
+    assert "custom_call.deploypipe.cws_dense;hashes=64" in file.names
+    x = 30 * normal(20, 16, seed=9)
+    library = native.library("litert")
+    with native_hashing.opened(library) as one, file.opened(library) as other:
+        expected, found = (each.run([x.numpy()]) for each in (one, other))
+    for hashes, same in zip(found[1:], expected[1:], strict=True):
+        np.testing.assert_array_equal(hashes, same, strict=True)
+    assert [each.precision for each in file.layers] == ["fp32", "fp32", "int4" if "4" in precision else "int8"]
 
 
 def test_a_model_with_nothing_to_quantize_is_refused(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from ai_edge_quantizer import quantizer
 from torch import nn
 
+from deploypipe import native
 from deploypipe.errors import DeployError
-from deploypipe.ops import Square
+from deploypipe.ops import LLTM, Square
 from deploypipe.parity import normalized_error
-from deploypipe.runtimes import Form
-from deploypipe.runtimes.tflite import flatbuffer, gate, precision
-from deploypipe.target import NORMALIZED_ERRORS
+from deploypipe.precision import NORMALIZED_ERRORS, PRECISIONS
+from deploypipe.runtimes import Form, litert, tflite_runtime
+from deploypipe.runtimes.tflite import flatbuffer, gate, precision, statistics
 
 from .models import Calls, Lowered, lowered, normal, program, quantized, seeded, written
 
@@ -48,7 +51,7 @@ def test_four_bits_take_less_than_eight(dense: Lowered) -> None:
 
 
 def test_full_precision_is_the_file_itself(dense: Lowered) -> None:
-    assert precision.quantized(dense.content, dense.program, "fp32", legacy=False) == (dense.content, {})
+    assert precision.quantized(dense.marked, dense.program, Form(), legacy=False) == (dense.marked, {})
 
 
 @pytest.mark.parametrize("legacy", [True, False])
@@ -60,6 +63,17 @@ def test_only_the_legacy_runtime_gets_one_scale_for_a_layer(dense: Lowered, lega
         if flatbuffer.builtin_of(model, each) == flatbuffer.schema().BuiltinOperator.FULLY_CONNECTED
     ]
     assert scales == ([1, 1] if legacy else [SIZE, 32])
+
+
+def test_narrow_rows_share_one_scale(tmp_path: Path) -> None:
+    """A scale and a zero point for each would take a good part of what the bytes save."""
+    file = lowered(tmp_path, seeded(lambda: nn.Linear(64, 48)), normal(2, 64))
+    (weights,) = (each for each in tensors(quantized(file, "int8-dynamic")) if flatbuffer.shape_of(each) == (48, 64))
+    assert len(weights.quantization.scale) == 1
+
+
+def tensors(file: Lowered) -> list[flatbuffer.Tensor]:
+    return [each for graph in flatbuffer.parse(file.content).subgraphs for each in graph.tensors]
 
 
 @pytest.mark.parametrize("name", ["int8-dynamic", "int8-static", "int8-weight"])
@@ -76,17 +90,33 @@ def test_static_needs_calibration_data(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def native_square(tmp_path_factory: pytest.TempPathFactory) -> Lowered:
-    """A layer before a custom operator."""
+    """Layers before and after a custom operator."""
     folder = tmp_path_factory.mktemp("square")
-    module = nn.Sequential(seeded(lambda: nn.Linear(64, 64)), Square())
-    captured = program(folder, module, normal(2, 64), calibration=[(normal(4, 64),)])
+    module = nn.Sequential(seeded(lambda: nn.Linear(64, 64)), Square(), seeded(lambda: nn.Linear(64, 16)))
+    captured = program(folder, module, normal(2, 64), calibration=[(normal(40, 64, seed=seed),) for seed in range(3)])
     return written(folder, captured, Form())
 
 
-def test_static_is_refused_where_a_custom_operator_stands(native_square: Lowered) -> None:
-    with pytest.raises(DeployError, match=r"custom_call.deploypipe.square is a custom operator") as caught:
-        quantized(native_square, "int8-static")
-    assert "decomposed" in caught.value.cure
+def test_activations_around_a_custom_operator_are_calibrated_by_running_it(native_square: Lowered) -> None:
+    file = quantized(native_square, "int8-static")
+    assert "QUANTIZE" in file.names
+    x = normal(20, 64, seed=9)
+    found = file.opened(native.library("litert")).run([x.numpy()])
+    assert 0 < normalized_error(found[0], file.eager(x)[0]) < NORMALIZED_ERRORS["int8-static"]
+
+
+def test_they_are_what_the_quantizer_itself_finds_where_it_can(dense: Lowered) -> None:
+    model = flatbuffer.parse(dense.marked)
+    (signature,) = model.signatureDefs
+    samples = {signature.signatureKey.decode(): [*statistics._samples(model, signature, dense.program)]}
+    work = quantizer.Quantizer(bytearray(dense.marked))
+    work.add_static_config(".*", "*", activation_num_bits=8, weight_num_bits=8)
+    expected = work.calibrate(samples, num_threads=1)
+    found = statistics._measured(model, dense.program, samples)
+    for name in set(expected) & set(found):
+        np.testing.assert_allclose(found[name]["max"], expected[name]["max"], rtol=1e-4)
+        np.testing.assert_allclose(found[name]["min"], expected[name]["min"], rtol=1e-4, atol=1e-5)
+    assert len(set(expected) & set(found)) == 3
 
 
 def test_the_weights_beside_a_custom_operator_are_quantized(native_square: Lowered) -> None:
@@ -124,3 +154,42 @@ def test_calibration_rows_are_cut_to_the_size_of_the_file(tmp_path: Path) -> Non
     found = quantized(file, "int8-static")
     x = torch.cat([each for (each,) in calibration])[:2]
     assert normalized_error(found.opened().run([x.numpy()])[0], found.eager(x)[0]) < 0.1
+
+
+@pytest.fixture(scope="module")
+def recurrent() -> tuple[nn.Module, torch.Tensor]:
+    return Calls(lambda x, layer, head: head(layer(x)[0][-1]), seeded(lambda: LLTM(8, 40)), nn.Linear(40, 4)), normal(
+        6, 3, 8
+    )
+
+
+@pytest.mark.parametrize("name", ["int8-dynamic", "int8-static", "int8-weight", "int4-weight"])
+def test_a_layer_with_a_kernel_for_bytes_is_exported_with_them(
+    recurrent: tuple[nn.Module, torch.Tensor], tmp_path: Path, name: str
+) -> None:
+    """In every precision, since there is no kernel for fewer bits."""
+    form = Form(precision=name)
+    module, x = recurrent
+    calibration = [(normal(6, 3, 8, seed=seed),) for seed in range(3)]
+    fields = {"input_names": ["x"], "dynamic_axes": {}, "calibration": calibration}
+    captured = program(tmp_path, module, x, form=form, **fields)
+    file = written(tmp_path, captured, form)
+    assert "custom_call.deploypipe.lltm_int8" in file.names
+    assert file.layers[0].precision == "int8"
+    found = file.opened(native.library("litert")).run([x.numpy()])
+    assert 0 < normalized_error(found[0], file.eager(x)[0]) < NORMALIZED_ERRORS[name]
+
+
+def test_a_model_of_such_a_layer_alone_counts_as_quantized(tmp_path: Path) -> None:
+    form = Form(precision="int8-dynamic")
+    module, x = Calls(lambda x, layer: layer(x)[0], seeded(lambda: LLTM(8, 40))), normal(6, 3, 8)
+    captured = program(tmp_path, module, x, form=form, input_names=["x"], dynamic_axes={})
+    file = written(tmp_path, captured, form)
+    assert file.notes["quantized_tensors"] == "0"
+    assert [each.precision for each in file.layers] == ["int8"]
+
+
+@pytest.mark.parametrize("module", [litert, tflite_runtime])
+def test_every_precision_is_offered_or_refused_with_a_reason(module: Any) -> None:
+    assert {*module.PRECISIONS} | {*module.REFUSED} == {*PRECISIONS}
+    assert not {*module.PRECISIONS} & {*module.REFUSED}

@@ -14,7 +14,8 @@ import deploypipe
 from deploypipe import ModelSpec, environments, installed
 from deploypipe.errors import DeployError
 from deploypipe.runtimes import Form, tflite_runtime
-from deploypipe.runtimes.tflite import convert
+from deploypipe.runtimes.protocol import Lowered
+from deploypipe.runtimes.tflite import compact, convert
 from deploypipe.runtimes.tflite.legacy_process import LegacyProcess
 
 from . import files
@@ -32,9 +33,9 @@ def converts_to(content: bytes, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Has the converter return a file; returns how it is asked."""
     asked: list[bool] = []
 
-    def lower(program: object, form: Form, legacy: bool = False) -> tuple[bytes, dict[str, str]]:
+    def lower(program: object, form: Form, legacy: bool = False) -> convert.File:
         asked.append(legacy)
-        return content, {"batch": "any"}
+        return convert.File(content, Lowered({"batch": "any"}))
 
     monkeypatch.setattr(convert, "lower", lower)
     return asked
@@ -45,7 +46,7 @@ def test_a_file_that_passes_is_written(legacy: LegacyProcess, tmp_path: Path, mo
     lowered = tflite_runtime.lower(program("deploypipe::lltm"), Form(decomposed=True), tmp_path / "model.tflite")
     assert asked == [True]
     assert lowered.notes == {"batch": "any"}
-    assert (tmp_path / "model.tflite").read_bytes() == files.dense()
+    assert (tmp_path / "model.tflite").read_bytes() == compact.written(files.dense())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""AOTInductor: its precisions, and what is in its packages."""

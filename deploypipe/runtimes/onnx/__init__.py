@@ -1,0 +1,1 @@
+"""The precisions of ONNX Runtime."""
