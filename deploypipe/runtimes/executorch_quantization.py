@@ -164,13 +164,13 @@ def _quantizer_class() -> Any:
     aten = torch.ops.aten
     means = (aten.mean.default, aten.mean.dim, aten.adaptive_avg_pool2d.default)
 
-    class Mended(XNNPACKQuantizer):
+    class Mended(XNNPACKQuantizer):  # type: ignore[misc]
         """XNNPACK's quantizer without what goes wrong in it."""
 
         def transform_for_annotation(self, model: torch.fx.GraphModule) -> torch.fx.GraphModule:
             """Leaves the numbers in sums and products of integers, which it would turn into floats."""
             integers = {node: node.args for node in model.graph.nodes if not _gives_floats(node)}
-            changed = super().transform_for_annotation(model)
+            changed: torch.fx.GraphModule = super().transform_for_annotation(model)
             for node, args in integers.items():
                 node.args = args
             return changed
@@ -178,7 +178,8 @@ def _quantizer_class() -> Any:
         def annotate(self, model: torch.fx.GraphModule) -> torch.fx.GraphModule:
             """Leaves means float: XNNPACK's on bytes write past their memory once the batch has grown."""
             pt2e.leave(node for node in model.graph.nodes if node.target in means)
-            return super().annotate(model)
+            annotated: torch.fx.GraphModule = super().annotate(model)
+            return annotated
 
     return Mended
 

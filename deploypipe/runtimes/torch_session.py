@@ -61,7 +61,8 @@ def layer_at(place: str, names: Sequence[str]) -> str | None:
         place: Path of the module.
         names: Paths of the layers.
     """
-    return max((name for name in names if place == name or place.startswith(f"{name}.")), key=len, default=None)
+    within = (name for name in names if not name or f"{place}.".startswith(f"{name}."))
+    return max(within, key=len, default=None)
 
 
 def states(program: Program, form: Form, found: Mapping[str, str]) -> tuple[LayerState, ...]:

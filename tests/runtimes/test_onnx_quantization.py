@@ -343,8 +343,3 @@ def test_the_logging_of_the_process_stays_as_it_was(tmp_path: Path) -> None:
     before = list(root.handlers), root.level
     lowered(tmp_path, nn.Linear(SIZE, SIZE), normal(2, SIZE), form=Form(precision="int4-weight"))
     assert (root.handlers, root.level) == before
-
-
-def test_every_precision_is_offered_or_refused_with_what_works_instead() -> None:
-    assert {*onnxruntime.PRECISIONS, *onnxruntime.REFUSED} == set(precision.PRECISIONS)
-    assert all(each.nearest in onnxruntime.PRECISIONS for each in onnxruntime.REFUSED.values())

@@ -103,7 +103,7 @@ def test_calibration_data_is_cut_into_sizes_that_the_program_admits(axes: Any, t
 
 
 def test_a_quantizer_that_fails_is_said_so(tmp_path: Path) -> None:
-    class Failing(XNNPACKQuantizer):
+    class Failing(XNNPACKQuantizer):  # type: ignore[misc]
         def annotate(self, model: torch.fx.GraphModule) -> torch.fx.GraphModule:
             raise RuntimeError("no\nidea")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deploypipe.precision import Refusal
 from deploypipe.runtimes.aoti import package
@@ -42,7 +42,9 @@ def graph(program: Program, form: Form) -> ExportedProgram:
 
     if form.precision == "bf16":
         return bfloat16.graph_form(program, exported, form)
-    return pt2e.quantized(program, exported, _quantizer(form.precision), form)
+    from deploypipe.runtimes.aoti.quantizer import InductorQuantizer
+
+    return pt2e.quantized(program, exported, InductorQuantizer(form.precision == "int8-dynamic"), form)
 
 
 def options(form: Form) -> dict[str, object]:
@@ -79,15 +81,3 @@ def _scales(exported: ExportedProgram) -> Iterator[tuple[str, str]]:
         for user in node.users:
             if stack := user.meta.get("nn_module_stack"):
                 yield buffers[node.args[1].name], list(stack.values())[-1][0]
-
-
-def _quantizer(precision: str) -> Any:
-    """Returns the quantizer of inductor, with a scale per channel of the weights.
-
-    Activations have 7 bits: without VNNI, processors add pairs of products in 16 bits, which two of 8 bits overflow.
-    """
-    from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
-
-    dynamic = precision == "int8-dynamic"
-    config = x86.get_default_x86_inductor_quantization_config(is_dynamic=dynamic, reduce_range=True)
-    return x86.X86InductorQuantizer().set_global(config)

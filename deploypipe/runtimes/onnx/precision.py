@@ -93,7 +93,7 @@ def _run(
                 _Reader(samples),
                 op_types_to_quantize=list(STATIC),
                 activation_type=quantization.QuantType.QUInt8,
-                extra_options=STATIC_OPTIONS,
+                extra_options=dict(STATIC_OPTIONS),
                 **common,
             )
         return onnx.load(file)

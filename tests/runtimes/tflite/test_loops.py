@@ -150,7 +150,13 @@ def test_weights_of_a_loop_are_quantized(looped: Lowered, precision: str) -> Non
     file = quantized(looped, precision)
     assert flatbuffer.schema().TensorType.INT8 in body_types(file)
     assert len(looped.content) - len(file.content) > 0.6 * WEIGHTS
+    assert [(each.name, each.precision) for each in file.layers] == [("layers.0", "int8")]
     assert max(errors(file, normal(100, 3, FEATURES, seed=1))) < 0.1
+
+
+def test_a_loop_of_a_layer_that_stays_float_does(looped: Lowered) -> None:
+    with pytest.raises(DeployError, match="nothing in the model that int8-dynamic could quantize"):
+        quantized(looped, "int8-dynamic", kept=("layers.0",))
 
 
 def test_activations_of_a_loop_cannot_be_calibrated(looped: Lowered) -> None:

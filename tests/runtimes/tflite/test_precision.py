@@ -180,6 +180,24 @@ def test_a_layer_with_a_kernel_for_bytes_is_exported_with_them(
     assert 0 < normalized_error(found[0], file.eager(x)[0]) < NORMALIZED_ERRORS[name]
 
 
+@pytest.fixture(scope="module")
+def written_out(tmp_path_factory: pytest.TempPathFactory) -> Lowered:
+    """The recurrent model of the zoo, step by step: operators weigh as much as bytes save."""
+    module = Calls(
+        lambda x, layer, head: head(layer(x.permute(2, 0, 1, 3).flatten(2))[1][0]),
+        seeded(lambda: LLTM(8, 128)),
+        seeded(lambda: nn.Linear(128, 10)),
+    )
+    return lowered(tmp_path_factory.mktemp("written_out"), module, normal(2, 1, 8, 8))
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+def test_a_sequence_that_is_written_out_takes_less_than_a_third(written_out: Lowered, legacy: bool) -> None:
+    file, x = quantized(written_out, "int8-dynamic", legacy), normal(16, 1, 8, 8, seed=1)
+    assert len(file.content) <= 0.3 * len(written_out.content)
+    assert normalized_error(file.opened().run([x.numpy()])[0], file.eager(x)[0]) < 0.05
+
+
 def test_a_model_of_such_a_layer_alone_counts_as_quantized(tmp_path: Path) -> None:
     form = Form(precision="int8-dynamic")
     module, x = Calls(lambda x, layer: layer(x)[0], seeded(lambda: LLTM(8, 40))), normal(6, 3, 8)
