@@ -30,7 +30,7 @@ TOOLS = (
 )
 
 
-def capture(spec: ModelSpec, max_size: int | None, prepared: str | None) -> str | None:
+def capture(spec: ModelSpec, max_size: int | None, prepared: str | None = None) -> str | None:
     """Key of a captured program: the model's content, its data, the ops that are loaded, how it was prepared."""
     try:
         content = digest({field.name: getattr(spec, field.name) for field in dataclasses.fields(spec)})

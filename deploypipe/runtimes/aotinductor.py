@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from deploypipe import cache, installed
 from deploypipe.availability import Availability
 from deploypipe.errors import DeployError, first_line
-from deploypipe.runtimes.aoti import compiler, package, precision
+from deploypipe.runtimes import torch_archive
+from deploypipe.runtimes.aoti import compiler, precision
 from deploypipe.runtimes.protocol import Form, Lowered
 from deploypipe.runtimes.torch_session import TorchSession, load_libraries, states
 
@@ -37,6 +38,8 @@ EXTRA = ""
 # The compiler would otherwise emit whatever the building machine has, and the bundle would die with an
 # illegal instruction on an older server.
 PORTABLE_ISA = {"x86_64": ("x86-64-v3", 256)}
+# Sources, and what is told of them; the loader reads neither.
+_LEFT_OUT = (".wrapper.cpp", ".kernel.cpp", ".kernel_metadata.json")
 
 
 def available() -> Availability:
@@ -66,11 +69,11 @@ def lower(program: Program, form: Form, artifact: Path) -> Lowered:
     """
     import torch
 
+    _keep_its_cache()
     exported = precision.graph(program, form)
     march, width = PORTABLE_ISA.get(platform.machine(), (None, None))
-    # Its own cache would lie in the system's folder for temporary files.
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.root() / "inductor"))
-    options = compiler.options() | precision.options(form)
+    kept = precision.Kept()
+    options = compiler.options() | precision.options(form, kept)
     if march:
         options |= {"cpp.march": march, "cpp.simdlen": width}
     try:
@@ -81,8 +84,8 @@ def lower(program: Program, form: Form, artifact: Path) -> Lowered:
             f"The model cannot be compiled by AOTInductor: {first_line(error)}",
             "Replace what the text names, or build for another runtime.",
         ) from error
-    names = [layer.name for layer in program.layers]
-    found = precision.found(package.slim(artifact), exported, names)
+    torch_archive.compress(artifact, _LEFT_OUT)
+    found = precision.found(kept, exported, [layer.name for layer in program.layers])
     return Lowered({"instruction_set": march or platform.machine()}, states(program, form, found))
 
 
@@ -98,3 +101,13 @@ def load(artifact: Path, libraries: Sequence[Path]) -> TorchSession:
             f"{artifact.name} does not load in torch {torch.__version__}: {first_line(error)}",
             "Build the bundle again.",
         ) from error
+
+
+def _keep_its_cache() -> None:
+    """Moves inductor's own cache out of the system's folder for temporary files, unless the user chose another."""
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
+    variable = "TORCHINDUCTOR_CACHE_DIR"
+    # Whatever imports inductor writes its default there.
+    if os.environ.get(variable) in {None, default_cache_dir()}:
+        os.environ[variable] = str(cache.root() / "inductor")

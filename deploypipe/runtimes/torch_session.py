@@ -54,6 +54,14 @@ def load_libraries(libraries: Sequence[Path]) -> None:
     op_libraries.load_libraries(libraries, "torch", _register)
 
 
+def kind_of(value: Any) -> str | None:
+    """Returns the precision of a weight that is not float, and None for anything else."""
+    import torch
+
+    kinds = {torch.int8: "int8", torch.uint8: "uint8", torch.bfloat16: "bf16"}
+    return kinds.get(value.dtype) if isinstance(value, torch.Tensor) and value.dim() >= 2 else None
+
+
 def layer_at(place: str, names: Sequence[str]) -> str | None:
     """Returns the layer that a module is, or is a part of; None where it belongs to none.
 

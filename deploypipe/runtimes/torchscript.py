@@ -14,7 +14,7 @@ from deploypipe.errors import DeployError, first_line
 from deploypipe.precision import Refusal
 from deploypipe.runtimes import torch_archive
 from deploypipe.runtimes.protocol import Form, Lowered
-from deploypipe.runtimes.torch_session import TorchSession, layer_at, load_libraries, states
+from deploypipe.runtimes.torch_session import TorchSession, kind_of, layer_at, load_libraries, states
 
 if TYPE_CHECKING:
     from torch import nn
@@ -168,11 +168,6 @@ def _place(scope: str) -> str:
 
 
 def _kind(given: Any) -> str | None:
-    import torch
-
     if "LinearPackedParams" in str(given.type()):
         return "int8"
-    node = given.node()
-    if node.kind() != "prim::Constant" or not isinstance(value := given.toIValue(), torch.Tensor) or value.dim() < 2:
-        return None
-    return {torch.int8: "int8", torch.uint8: "uint8", torch.bfloat16: "bf16"}.get(value.dtype)
+    return kind_of(given.toIValue()) if given.node().kind() == "prim::Constant" else None

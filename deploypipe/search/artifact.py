@@ -69,7 +69,7 @@ class Search:
 
     def _key(self, area: Space) -> str:
         """Returns the name of the study: another model, space, seed or release begins anew."""
-        content = keys.capture(self.spec, None, None) or uuid.uuid4().hex
+        content = keys.capture(self.spec, None) or uuid.uuid4().hex
         limits = self.target.limits.model_dump()
         return digest(content, area, self.request.model_dump(), limits, self.settings.seed, sources_digest())
 

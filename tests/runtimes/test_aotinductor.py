@@ -18,7 +18,7 @@ from torch import nn
 from deploypipe.errors import DeployError
 from deploypipe.precision import NORMALIZED_ERRORS
 from deploypipe.runtimes import Form, aotinductor
-from deploypipe.runtimes.aoti import compiler, package
+from deploypipe.runtimes.aoti import compiler
 from tests.runtimes.mixed import KEPT, Made, program
 
 Make = Callable[..., Made]
@@ -121,24 +121,6 @@ def test_another_processor_gives_the_same_numbers(made: Make, tmp_path: Path, pr
     subprocess.run([sys.executable, "-c", code, static.file], cwd=tmp_path, env=environment, check=True)
     logits = static.session.run([image])[0]
     assert np.abs(np.load(tmp_path / "logits.npy") - logits).max() < 0.02 * logits.std()
-
-
-def test_constants_and_what_they_are_given_to() -> None:
-    source = """
-        constants_info_[0].name = "head_weight";
-        constants_info_[0].dtype = cached_torch_dtype_bfloat16;
-        constants_info_[0].shape = {64, 512};
-        constants_info_[0].original_fqn = "head.weight";
-        constants_info_[1].name = "_scale_0";
-        constants_info_[1].dtype = cached_torch_dtype_float32;
-        constants_info_[1].shape = {64};
-        constants_info_[1].original_fqn = "_scale_0";
-        AOTI_TORCH_ERROR_CODE_CHECK(aoti_torch_cpu__qlinear_pointwise_tensor(buf4, _frozen_param3, _scale_0, &buf5));
-    """
-    assert package.constants(source) == [
-        package.Constant("head.weight", "bfloat16", axes=2, in_kernel=False),
-        package.Constant("_scale_0", "float32", axes=1, in_kernel=True),
-    ]
 
 
 def test_another_compiler_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from deploypipe.precision import Refusal
-from deploypipe.runtimes.aoti import package
-from deploypipe.runtimes.torch_session import layer_at
+from deploypipe.runtimes.torch_session import kind_of, layer_at
 
 if TYPE_CHECKING:
+    from torch import fx
     from torch.export import ExportedProgram
 
     from deploypipe.capture import Program
@@ -26,7 +27,6 @@ REFUSED: Mapping[str, Refusal] = {
         "int4-weight on executorch",
     ),
 }
-_KINDS = {"int8": "int8", "uint8": "uint8", "bfloat16": "bf16"}
 
 
 def graph(program: Program, form: Form) -> ExportedProgram:
@@ -47,29 +47,46 @@ def graph(program: Program, form: Form) -> ExportedProgram:
     return pt2e.quantized(program, exported, InductorQuantizer(form.precision == "int8-dynamic"), form)
 
 
-def options(form: Form) -> dict[str, object]:
-    """Returns settings of inductor for a form: 8-bit kernels are chosen where constants are known to be constants."""
-    return {"freezing": form.precision.startswith("int8")}
+class Kept:
+    """The weights that are not float in what inductor lowers, noted when it has chosen its kernels.
+
+    Attributes:
+        weights: Name of each, kind, and names of the constants that are given to a kernel together with it.
+    """
+
+    def __init__(self) -> None:
+        self.weights: list[tuple[str, str, frozenset[str]]] = []
+
+    def __call__(self, graph: fx.Graph) -> None:
+        """Notes the weights of a graph."""
+        for node in graph.nodes:
+            if node.op != "get_attr" or not node.users:
+                continue
+            if kind := kind_of(attrgetter(str(node.target))(graph.owning_module)):
+                given = (each for user in node.users for each in user.all_input_nodes if each.op == "get_attr")
+                self.weights.append((str(node.target), kind, frozenset(str(each.target) for each in given)))
 
 
-def found(source: str, compiled: ExportedProgram, names: Sequence[str]) -> dict[str, str]:
+def options(form: Form, kept: Kept) -> dict[str, object]:
+    """Returns settings of inductor: it chooses kernels of 8 bits where weights are known to be constants."""
+    return {"freezing": form.precision.startswith("int8"), "post_grad_custom_post_pass": kept}
+
+
+def found(kept: Kept, compiled: ExportedProgram, names: Sequence[str]) -> dict[str, str]:
     """Returns the precision of the layers that are not float in a package, by name.
 
     Args:
-        source: What `package.slim` returned.
-        compiled: The graph that the package was made of.
+        kept: Was given to the compiler.
+        compiled: The graph that was compiled.
         names: Of the layers of the model.
     """
-    constants = package.constants(source)
-    kinds = {each.origin.rpartition(".")[0]: _KINDS[each.dtype] for each in constants if _is_weight(each)}
-    scales = {each.origin for each in constants if each.in_kernel}
     # Weights are packed and lose their names; their scales do not.
-    kinds |= {place: "int8" for scale, place in _scales(compiled) if scale in scales}
-    return {name: kind for place, kind in kinds.items() if (name := layer_at(place, names)) is not None}
-
-
-def _is_weight(constant: package.Constant) -> bool:
-    return constant.axes >= 2 and constant.dtype in _KINDS
+    places = dict(_scales(compiled))
+    kinds = (
+        (next((places[each] for each in given if each in places), weight.rpartition(".")[0]), kind)
+        for weight, kind, given in kept.weights
+    )
+    return {name: kind for place, kind in kinds if (name := layer_at(place, names)) is not None}
 
 
 def _scales(exported: ExportedProgram) -> Iterator[tuple[str, str]]:
