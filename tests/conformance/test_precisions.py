@@ -156,9 +156,7 @@ def test_a_quantizer_that_drops_a_scale_does_not_pass(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(onnxruntime, "lower", broken)
     with pytest.raises(VerdictError, match="normalized_error"):
-        deploypipe.build(
-            zoo.spec("mlp"), out=tmp_path, runtimes=["onnxruntime"], precision="int8-static", force=True
-        )
+        deploypipe.build(zoo.spec("mlp"), out=tmp_path, runtimes=["onnxruntime"], precision="int8-static", force=True)
     assert not list(tmp_path.rglob("manifest.json"))
 
 
