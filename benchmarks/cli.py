@@ -132,6 +132,19 @@ def compression(
     raise typer.Exit(1 if any(row.misses() for row in rows) else 0)
 
 
+@app.command()
+def curves(
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each model.")] = 5,
+    only: Annotated[list[str] | None, typer.Option(help="Models; may be repeated.")] = None,
+) -> None:
+    """Prunes the models by every means, and prints size and accuracy before and after training on."""
+    from benchmarks import curves as measured
+
+    chosen = [each for each in measured.CURVES if not only or each.model in only]
+    rows = list(measured.measure(chosen, seeds))
+    Console(width=None if sys.stdout.isatty() else _WIDTH).print(measured.table(rows, seeds))
+
+
 def _tell(console: Console, lines: list[str]) -> None:
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)

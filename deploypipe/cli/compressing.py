@@ -105,7 +105,8 @@ def _print_sensitivities(found: Sequence[Sensitivity]) -> None:
         )
         for each in found
     ]
-    view.table("What each part alone does to the model with few bits, most sensitive first", columns, rows)
+    view.out().print("What each part alone does to the model with few bits, most sensitive first", style="italic")
+    view.table("", columns, rows)
 
 
 def _print_point(point: Measured) -> None:
@@ -117,7 +118,7 @@ def _print_point(point: Measured) -> None:
 
 
 def _figures(point: Measured) -> str:
-    speed = f", {point.speed.describe()}" if point.speed else ""
+    speed = f", {point.speed.describe()}" if point.speed and point.candidate.label != "fp32" else ""
     return f"{view.size(point.size)}, {point.drop:+.2f} points lost{speed}"
 
 

@@ -90,12 +90,11 @@ def lower(program: Program, form: Form, artifact: Path) -> Lowered:
     Raises:
         DeployError: The graph cannot be quantized or lowered, or its ranges would shrink; the text says why.
     """
-    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import ExecutorchBackendConfig, to_edge_transform_and_lower
 
     exported = _graph(program, form)
     try:
-        edge = to_edge_transform_and_lower(_mended(exported), partitioner=[XnnpackPartitioner()])
+        edge = to_edge_transform_and_lower(_mended(exported), partitioner=[executorch_quantization.partitioner(form)])
         compiled = edge.to_executorch(
             ExecutorchBackendConfig(segment_alignment=CONSTANT_ALIGNMENT, constant_tensor_alignment=CONSTANT_ALIGNMENT)
         )

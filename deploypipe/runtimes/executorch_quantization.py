@@ -73,6 +73,21 @@ def of_the_graph(program: Program, exported: ExportedProgram, form: Form) -> Exp
     return pt2e.quantized(program, exported, _quantizer(form.precision), form)
 
 
+def partitioner(form: Form) -> Any:
+    """Returns what chooses the nodes for XNNPACK.
+
+    Beside convolutions of bytes, a mean in XNNPACK lets the rows above an earlier batch come out wrong, or ends the
+    process, once the batch grows; the kernel of ExecuTorch itself computes it then.
+    """
+    from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
+    from executorch.backends.xnnpack.partition.config.generic_node_configs import MeanDimConfig
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+
+    if form.precision != "int8-static":
+        return XnnpackPartitioner()
+    return XnnpackPartitioner(configs=[each for each in ALL_PARTITIONER_CONFIGS if each is not MeanDimConfig])
+
+
 def states(program: Program, form: Form, lowered: ExportedProgram) -> tuple[LayerState, ...]:
     """Returns what became of each layer, as found in the graph outside the delegates and in each of them.
 
@@ -120,9 +135,10 @@ def _with_weights_of_4_bits(program: Program, form: Form) -> ExportedProgram:
 
     from deploypipe.runtimes import pt2e
 
+    int4: Any = torch.int4  # unknown to the stubs of torch
     exported, module = program.exported(), program.module()
     floats = pt2e.float_layers(exported.graph, form.kept_float)
-    config = Int8DynamicActivationIntxWeightConfig(weight_dtype=torch.int4, weight_granularity=PerGroup(GROUP))
+    config = Int8DynamicActivationIntxWeightConfig(weight_dtype=int4, weight_granularity=PerGroup(GROUP))
     quantize_(module, config, lambda part, name: name not in floats and _takes_4_bits(part))
     return pt2e.export(program, module, exported)
 
@@ -176,7 +192,7 @@ def _quantizer_class() -> Any:
             return changed
 
         def annotate(self, model: torch.fx.GraphModule) -> torch.fx.GraphModule:
-            """Leaves means float: XNNPACK's on bytes write past their memory once the batch has grown."""
+            """Leaves means float; see `partitioner`."""
             pt2e.leave(node for node in model.graph.nodes if node.target in means)
             annotated: torch.fx.GraphModule = super().annotate(model)
             return annotated

@@ -72,12 +72,12 @@ class _Answers:
     def of(cls, spec: ModelSpec, module: nn.Module) -> _Answers:
         import torch
 
-        from deploypipe.predict import eager, scores_of
+        from deploypipe.compress.scores import scores
 
         batches = list(spec.calibration or ()) or [spec.example_inputs]
         with torch.no_grad():
             outputs = [leaf for batch in batches for leaf in torch.utils._pytree.tree_leaves(module(*batch))]
-            return cls(outputs, scores_of(spec.evaluate, eager(module)))
+            return cls(outputs, scores(spec, module))
 
     def error(self, exact: _Answers) -> float:
         from deploypipe.parity import metric_for

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deploypipe import noise
 from deploypipe.errors import DeployError
 from deploypipe.search.candidate import Candidate, Measured
 from deploypipe.spec import ModelSpec
@@ -46,10 +47,11 @@ class Task:
 def run(task: Task) -> Measured:
     """Builds and verifies the bundle of a setting; a failure is a result as well."""
     started = time.monotonic()
-    try:
-        measured = _measured(task, _built(task))
-    except DeployError as error:
-        measured = Measured(candidate=task.candidate, failure=error.message)
+    with noise.logged(task.log):
+        try:
+            measured = _measured(task, _built(task))
+        except DeployError as error:
+            measured = Measured(candidate=task.candidate, failure=error.message)
     return measured.model_copy(update={"seconds": time.monotonic() - started})
 
 
@@ -59,7 +61,7 @@ def _built(task: Task) -> Outcome:
     spec = model(task.make, task.candidate.pruning)
     target = task.target.model_copy(update={"artifacts": (task.request,)})
     jobs = pipeline.jobs_of([spec], [target])
-    (outcome,) = pipeline.run(jobs, pipeline.Settings(task.out, log=task.log))
+    (outcome,) = pipeline.run(jobs, pipeline.Settings(task.out))
     return outcome
 
 

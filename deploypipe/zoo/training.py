@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from deploypipe.predict import eager
 from deploypipe.zoo.definition import Definition, Prepare, Recipe
 
 if TYPE_CHECKING:
@@ -100,16 +101,6 @@ def accuracy(images: Array, labels: Array, prepare: Prepare, predict: Predict) -
         (logits, *_) = predict(prepare(images[start : start + TEST_BATCH]))
         hits += int((logits.argmax(axis=1) == labels[start : start + TEST_BATCH]).sum())
     return 100 * hits / len(labels)
-
-
-def eager(model: nn.Module) -> Predict:
-    """Returns a `Predict` that runs a module of one input and one output in eager PyTorch."""
-
-    def predict(image: Array) -> tuple[Array, ...]:
-        with torch.no_grad():
-            return (model(torch.from_numpy(np.ascontiguousarray(image))).numpy(),)
-
-    return predict
 
 
 def score(model: nn.Module, definition: Definition, split: Split) -> float:

@@ -58,6 +58,7 @@ class Made:
     """An artifact of `Mixed`, loaded."""
 
     def __init__(self, folder: Path, name: str, precision: str, *kept: str) -> None:
+        self.precision = precision
         runtime, form = runtimes.get(name), Form(precision=precision, kept_float=kept)
         captured = program(folder / "program", runtime, form)
         self.file = folder / runtime.ARTIFACT

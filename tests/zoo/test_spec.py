@@ -12,6 +12,7 @@ import torch
 from deploypipe import zoo
 from deploypipe.errors import DeployError
 from deploypipe.fingerprint import digest
+from deploypipe.predict import eager
 from deploypipe.zoo import checkpoint, models, training
 from deploypipe.zoo.definition import Recipe
 
@@ -34,7 +35,7 @@ def test_evaluate_gives_the_accuracy_of_the_checkpoint(mlp_checkpoint: Path) -> 
     _, origin = checkpoint.read(mlp_checkpoint)
     assert spec.evaluate is not None
     assert origin is not None
-    assert spec.evaluate(training.eager(spec.module)) == origin.accuracy
+    assert spec.evaluate(eager(spec.module)) == origin.accuracy
 
 
 def test_train_trains_on_the_same_way_each_time_and_can_go_to_another_process(mlp_checkpoint: Path) -> None:
@@ -168,4 +169,4 @@ def test_models_with_custom_ops_survive_their_checkpoint(name: str, tmp_path: Pa
     result = zoo.train(name, epochs=1, seed=2, out=tmp_path / "x")
     spec = zoo.spec(name, checkpoint=result.path)
     assert spec.evaluate is not None
-    assert spec.evaluate(training.eager(spec.module)) == result.accuracy
+    assert spec.evaluate(eager(spec.module)) == result.accuracy

@@ -57,7 +57,7 @@ class Kept:
     def __init__(self) -> None:
         self.weights: list[tuple[str, str, frozenset[str]]] = []
 
-    def __call__(self, graph: fx.Graph) -> None:
+    def note(self, graph: fx.Graph) -> None:
         """Notes the weights of a graph."""
         for node in graph.nodes:
             if node.op != "get_attr" or not node.users:
@@ -69,7 +69,12 @@ class Kept:
 
 def options(form: Form, kept: Kept) -> dict[str, object]:
     """Returns settings of inductor: it chooses kernels of 8 bits where weights are known to be constants."""
-    return {"freezing": form.precision.startswith("int8"), "post_grad_custom_post_pass": kept}
+
+    def note(graph: fx.Graph) -> None:
+        kept.note(graph)
+
+    # A function, since inductor copies objects among its settings.
+    return {"freezing": form.precision.startswith("int8"), "post_grad_custom_post_pass": note}
 
 
 def found(kept: Kept, compiled: ExportedProgram, names: Sequence[str]) -> dict[str, str]:
