@@ -35,6 +35,7 @@ LARGER = {
     # The graph of a loop that is written out holds a scale for each step.
     ("lltm", "litert-int8-static"): 0.45,
     ("lltm", "litert-int8-weight"): 0.33,
+    ("lltm", "executorch-int8-static"): 0.31,
     ("lltm", "tflite-runtime-int8-static"): 0.45,
     ("lltm", "tflite-runtime-int8-weight"): 0.33,
 }

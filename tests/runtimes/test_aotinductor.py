@@ -88,8 +88,9 @@ def test_a_package_holds_little_beside_the_weights(made: Made) -> None:
 
 
 @pytest.mark.slow
-def test_other_processors_give_the_same_numbers(made: Made, tmp_path: Path) -> None:
-    """Weights are packed for the processor that builds, and products of 8 bits must not overflow on any."""
+@pytest.mark.parametrize("made", ["int8-static"], indirect=True)
+def test_a_processor_without_vnni_gives_the_same_numbers(made: Made, tmp_path: Path) -> None:
+    """Weights are packed for the processor that builds, and products of 8 bits would overflow on another."""
     image = torch.rand(16, 1, 8, 8, generator=torch.Generator().manual_seed(7)).numpy()
     np.save(tmp_path / "image.npy", image)
     code = (
@@ -100,10 +101,9 @@ def test_other_processors_give_the_same_numbers(made: Made, tmp_path: Path) -> N
         "numpy.save('logits.npy', session.run([numpy.load('image.npy')])[0])\n"
     )
     logits = made.session.run([image])[0]
-    for processor in ("SSE41", "AVX2"):  # neither has VNNI
-        environment = os.environ | {"ONEDNN_MAX_CPU_ISA": processor}
-        subprocess.run([sys.executable, "-c", code, made.file], cwd=tmp_path, env=environment, check=True)
-        assert np.abs(np.load(tmp_path / "logits.npy") - logits).max() < 0.02 * logits.std()
+    environment = os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"}
+    subprocess.run([sys.executable, "-c", code, made.file], cwd=tmp_path, env=environment, check=True)
+    assert np.abs(np.load(tmp_path / "logits.npy") - logits).max() < 0.02 * logits.std()
 
 
 @pytest.mark.slow
