@@ -135,7 +135,7 @@ def _with_weights_of_4_bits(program: Program, form: Form) -> ExportedProgram:
 
     from deploypipe.runtimes import pt2e
 
-    int4: Any = torch.int4  # unknown to the stubs of torch
+    int4: Any = torch.int4  # type: ignore[attr-defined]  # a type that the stubs leave out
     exported, module = program.exported(), program.module()
     floats = pt2e.float_layers(exported.graph, form.kept_float)
     config = Int8DynamicActivationIntxWeightConfig(weight_dtype=int4, weight_granularity=PerGroup(GROUP))
