@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from deploypipe.errors import DeployError
+
 if TYPE_CHECKING:
     from torch import nn
+
+# A table of codes is `uint8` whatever is asked for.
+QUANTIZED = {"bf16", "int8", "int4"}
+NEEDED = "an op that takes float only needs what it gives"
 
 
 class Layer(BaseModel):
@@ -66,10 +72,26 @@ def _weights(part: nn.Module) -> int:
     return sum(tensor.numel() for tensor in own if tensor.dim() >= 2)
 
 
+def within(name: str, whole: str) -> bool:
+    """Tells whether a path is that of a module or of a part of it; the model itself is the empty path."""
+    return not whole or f"{name}.".startswith(f"{whole}.")
+
+
+def at(place: str, names: Iterable[str]) -> str | None:
+    """Returns the layer that a module is, or is a part of; None where it belongs to none.
+
+    Args:
+        place: Path of the module.
+        names: Paths of the layers.
+    """
+    return max((name for name in names if within(place, name)), key=len, default=None)
+
+
 def states(
     layers: Sequence[Layer],
     found: Mapping[str, str],
     why: Callable[[Layer], str],
+    precision: str,
     kept: Sequence[str] = (),
 ) -> tuple[LayerState, ...]:
     """Returns what became of each layer.
@@ -78,21 +100,33 @@ def states(
         layers: Those of the model.
         found: Precision of those that are not float in the artifact, by name.
         why: The runtime's reason for one that is float.
-        kept: Those that were asked to stay float.
+        precision: What was asked for.
+        kept: Paths of those that were asked to stay float.
+
+    Raises:
+        DeployError: Something other than fp32 was asked for, and all stayed float.
     """
-    return tuple(
-        LayerState(
-            name=each.name,
-            kind=each.kind,
-            weights=each.weights,
-            precision=found.get(each.name, "fp32"),
-            reason="" if each.name in found else _reason(each, why, kept),
+    if precision == "fp32":
+        return tuple(_state(each, found, "") for each in layers)
+    if not QUANTIZED.intersection(found.values()):
+        raise DeployError(
+            f"There is nothing in the model that {precision} could quantize",
+            "Take fp32: what its ops need stays float, and the rest has no weights.",
         )
-        for each in layers
+    return tuple(_state(each, found, _reason(each, why, kept)) for each in layers)
+
+
+def _state(layer: Layer, found: Mapping[str, str], reason: str) -> LayerState:
+    return LayerState(
+        name=layer.name,
+        kind=layer.kind,
+        weights=layer.weights,
+        precision=found.get(layer.name, "fp32"),
+        reason="" if layer.name in found else reason,
     )
 
 
 def _reason(layer: Layer, why: Callable[[Layer], str], kept: Sequence[str]) -> str:
     if layer.float_only:
         return "its hashes would change: it takes float only"
-    return "it was asked to stay float" if layer.name in kept else why(layer)
+    return "it was asked to stay float" if any(within(layer.name, name) for name in kept) else why(layer)

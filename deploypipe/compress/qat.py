@@ -19,8 +19,8 @@ from torchao.quantization.pt2e.quantizer.x86_inductor_quantizer import (
 
 from deploypipe.compress.tuning import trainer, zeros_held
 from deploypipe.errors import DeployError, first_line
+from deploypipe.oplib.float_inputs import float_nodes
 from deploypipe.ops import LLTM, LLTMCell, panels
-from deploypipe.runtimes.pt2e import float_nodes
 from deploypipe.spec import ModelSpec
 
 _ORIGINAL = "parametrizations.weight.original"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, fx, nn
 
-from deploypipe.runtimes import pt2e
+from deploypipe.oplib.float_inputs import float_nodes
+from deploypipe.runtimes.reexport import export
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -76,7 +77,7 @@ def graph_form(program: Program, exported: ExportedProgram, form: Form) -> Expor
         form: Says which layers are kept.
     """
     module: Any = exported.module(check_guards=False)
-    floats = pt2e.float_nodes(module.graph, form.kept_float)
+    floats = float_nodes(module.graph, form.kept_float)
     chosen = [node for node in module.graph.nodes if node.target in _OPS and node not in floats]
     for node in module.graph.nodes:
         if node.op == "get_attr" and set(node.users) <= set(chosen):
@@ -84,7 +85,7 @@ def graph_form(program: Program, exported: ExportedProgram, form: Form) -> Expor
     for node in chosen:
         _convert(module, node)
     module.recompile()
-    return pt2e.export(program, module, exported)
+    return export(program, module, exported)
 
 
 def _round(module: fx.GraphModule, name: str) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from deploypipe import layers
-from deploypipe.errors import DeployError
 from deploypipe.precision import Refusal
 
 if TYPE_CHECKING:
@@ -94,15 +93,16 @@ def states(program: Program, form: Form, lowered: ExportedProgram) -> tuple[Laye
     Raises:
         DeployError: Something other than fp32 was asked for, and all stayed float.
     """
+    from deploypipe.oplib.float_inputs import float_layers
     from deploypipe.runtimes import pt2e
 
     found = pt2e.layers(_graphs(lowered), [layer.name for layer in program.layers])
-    if form.precision != "fp32" and not {"int8", "int4"}.intersection(found.values()):
-        raise DeployError(
-            f"There is nothing in the model that {form.precision} could quantize",
-            "Take fp32: what its ops need stays float, and the rest has no weights.",
-        )
-    return layers.states(program.layers, found, _why(program, form), form.kept_float)
+    needed = float_layers(program.exported().graph, ())
+
+    def why(layer: Layer) -> str:
+        return layers.NEEDED if layer.name in needed else f"XNNPACK has no {form.precision} form of it"
+
+    return layers.states(program.layers, found, why, form.precision, form.kept_float)
 
 
 def _graphs(lowered: ExportedProgram) -> Iterator[torch.fx.Graph]:
@@ -112,35 +112,21 @@ def _graphs(lowered: ExportedProgram) -> Iterator[torch.fx.Graph]:
             yield original.graph
 
 
-def _why(program: Program, form: Form) -> Any:
-    from deploypipe.runtimes import pt2e
-
-    needed = set() if form.precision == "fp32" else pt2e.float_layers(program.exported().graph, form.kept_float)
-
-    def why(layer: Layer) -> str:
-        if form.precision == "fp32":
-            return ""
-        if layer.name in needed:
-            return "an op that takes float only needs what it gives"
-        return f"XNNPACK has no {form.precision} form of it"
-
-    return why
-
-
 def _with_weights_of_4_bits(program: Program, form: Form) -> ExportedProgram:
     """Exports the program again, with 4-bit weights in the linear layers that can have them."""
     import torch
     from torchao.quantization import Int8DynamicActivationIntxWeightConfig, quantize_
     from torchao.quantization.granularity import PerGroup
 
-    from deploypipe.runtimes import pt2e
+    from deploypipe.oplib.float_inputs import float_layers
+    from deploypipe.runtimes.reexport import export
 
-    int4: Any = torch.int4  # type: ignore[attr-defined]  # a type that the stubs leave out
+    int4: Any = vars(torch)["int4"]  # unknown to the stubs of torch
     exported, module = program.exported(), program.module()
-    floats = pt2e.float_layers(exported.graph, form.kept_float)
+    floats = float_layers(exported.graph, form.kept_float)
     config = Int8DynamicActivationIntxWeightConfig(weight_dtype=int4, weight_granularity=PerGroup(GROUP))
     quantize_(module, config, lambda part, name: name not in floats and _takes_4_bits(part))
-    return pt2e.export(program, module, exported)
+    return export(program, module, exported)
 
 
 def _takes_4_bits(part: Any) -> bool:

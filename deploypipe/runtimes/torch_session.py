@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploypipe import layers
-from deploypipe.errors import DeployError
 from deploypipe.runtimes import op_libraries
 
 if TYPE_CHECKING:
@@ -62,17 +61,6 @@ def kind_of(value: Any) -> str | None:
     return kinds.get(value.dtype) if isinstance(value, torch.Tensor) and value.dim() >= 2 else None
 
 
-def layer_at(place: str, names: Sequence[str]) -> str | None:
-    """Returns the layer that a module is, or is a part of; None where it belongs to none.
-
-    Args:
-        place: Path of the module.
-        names: Paths of the layers.
-    """
-    within = (name for name in names if not name or f"{place}.".startswith(f"{name}."))
-    return max(within, key=len, default=None)
-
-
 def states(program: Program, form: Form, found: Mapping[str, str]) -> tuple[LayerState, ...]:
     """Returns what became of each layer of a program.
 
@@ -84,23 +72,14 @@ def states(program: Program, form: Form, found: Mapping[str, str]) -> tuple[Laye
     Raises:
         DeployError: Something other than fp32 was asked for, and all layers are float.
     """
-    if form.precision == "fp32":
-        return layers.states(program.layers, found, lambda _: "")
-    if not found:
-        raise DeployError(
-            f"There is nothing in the model that {form.precision} could quantize",
-            "Take fp32: what its ops need stays float, and the rest has no weights.",
-        )
-    from deploypipe.runtimes import pt2e
+    from deploypipe.oplib.float_inputs import float_layers
 
-    needed = pt2e.float_layers(program.exported().graph, ())
+    needed = float_layers(program.exported().graph, ())
 
     def why(layer: Layer) -> str:
-        if layer.name in needed:
-            return "an op that takes float only needs what it gives"
-        return f"torch has no {form.precision} form of it"
+        return layers.NEEDED if layer.name in needed else f"torch has no {form.precision} form of it"
 
-    return layers.states(program.layers, found, why, form.kept_float)
+    return layers.states(program.layers, found, why, form.precision, form.kept_float)
 
 
 def _register(library: Path) -> None:

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploypipe import installed
+from deploypipe import installed, layers
 from deploypipe.availability import Availability
 from deploypipe.errors import DeployError, first_line
 from deploypipe.precision import Refusal
 from deploypipe.runtimes import torch_archive
 from deploypipe.runtimes.protocol import Form, Lowered
-from deploypipe.runtimes.torch_session import TorchSession, kind_of, layer_at, load_libraries, states
+from deploypipe.runtimes.torch_session import TorchSession, kind_of, load_libraries, states
 
 if TYPE_CHECKING:
     from torch import nn
@@ -131,12 +131,13 @@ def _module(program: Program, form: Form) -> nn.Module:
     module = program.module()
     if form.precision == "fp32":
         return module
-    from deploypipe.runtimes import bfloat16, pt2e
+    from deploypipe.oplib.float_inputs import float_layers
+    from deploypipe.runtimes import bfloat16
     from deploypipe.runtimes.quantized_forms import replaced
 
     make = bfloat16.module_form if form.precision == "bf16" else _dynamic_form
     # What they compute is the input of an op that takes float only.
-    floats = {id(module.get_submodule(name)) for name in pt2e.float_layers(program.exported().graph, ())}
+    floats = {id(module.get_submodule(name)) for name in float_layers(program.exported().graph, ())}
     return replaced(module, form, lambda layer: None if id(layer) in floats else make(layer))
 
 
@@ -159,7 +160,7 @@ def _dynamic_form(layer: nn.Module) -> nn.Module | None:
 def _found(graph: Any, names: Sequence[str]) -> dict[str, str]:
     """Returns the precision of the layers whose calls in a frozen trace are given weights that are not float."""
     kinds = ((_place(node.scopeName()), _kind(given)) for node in graph.nodes() for given in node.inputs())
-    return {name: kind for place, kind in kinds if kind and (name := layer_at(place, names)) is not None}
+    return {name: kind for place, kind in kinds if kind and (name := layers.at(place, names)) is not None}
 
 
 def _place(scope: str) -> str:

@@ -12,6 +12,7 @@ from torch import nn
 
 from deploypipe.capture import Program, capture, resolve
 from deploypipe.errors import DeployError
+from deploypipe.oplib.float_inputs import float_layers
 from deploypipe.ops import CWS
 from deploypipe.runtimes import Form, pt2e
 from deploypipe.spec import Axis, ModelSpec
@@ -58,7 +59,7 @@ def test_what_computes_a_float_input_stays_float(precision: str, decomposed: boo
     exported = quantized(captured, precision, decomposed=decomposed)
 
     assert layers(captured, exported) == {"beside": "int8", "after": "int8"}
-    assert pt2e.float_layers(captured.exported().graph, ()) == {"", "before"}
+    assert float_layers(captured.exported().graph, ()) == {"", "before"}
 
 
 def test_layers_that_are_kept_stay_float_with_all_within_them(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from deploypipe import layers
 from deploypipe.precision import Refusal
-from deploypipe.runtimes.torch_session import kind_of, layer_at
+from deploypipe.runtimes.torch_session import kind_of
 
 if TYPE_CHECKING:
     from torch import fx
@@ -91,7 +92,7 @@ def found(kept: Kept, compiled: ExportedProgram, names: Sequence[str]) -> dict[s
         (next((places[each] for each in given if each in places), weight.rpartition(".")[0]), kind)
         for weight, kind, given in kept.weights
     )
-    return {name: kind for place, kind in kinds if (name := layer_at(place, names)) is not None}
+    return {name: kind for place, kind in kinds if (name := layers.at(place, names)) is not None}
 
 
 def _scales(exported: ExportedProgram) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import onnx
 
 from deploypipe import layers
-from deploypipe.errors import DeployError
 from deploypipe.layers import Layer, LayerState
 from deploypipe.runtimes.onnx import kept_float, origins
 from deploypipe.runtimes.protocol import Form
@@ -32,12 +31,7 @@ def states(
     """
     owners = origins.owners(before, [layer.name for layer in model])
     precisions = _precisions(after, owners)
-    if form.precision != "fp32" and not {"int8", "int4"}.intersection(precisions.values()):
-        raise DeployError(
-            f"There is nothing in the model that {form.precision} could quantize",
-            "Take fp32: what its ops need stays float, and the rest has no weights.",
-        )
-    return layers.states(model, precisions, _why(before, owners, form), form.kept_float)
+    return layers.states(model, precisions, _why(before, owners, form), form.precision, form.kept_float)
 
 
 def _precisions(model: onnx.ModelProto, owners: dict[str, str]) -> dict[str, str]:
@@ -69,10 +63,10 @@ def _why(model: onnx.ModelProto, owners: dict[str, str], form: Form) -> Callable
 
     def why(layer: Layer) -> str:
         weights = [name for name, owner in owners.items() if owner == layer.name]
-        if form.precision == "fp32" or not weights:
+        if not weights:
             return ""
         if any(node.name in floats for name in weights for node in reading[name]):
-            return "an op that takes float only needs what it gives"
+            return layers.NEEDED
         kinds = {node.op_type for node in reading[max(weights, key=sizes.__getitem__)]}
         if form.precision == "int8-dynamic" and "Conv" in kinds:
             return "ONNX Runtime convolves 8-bit numbers without calibrated scales slower than floats"

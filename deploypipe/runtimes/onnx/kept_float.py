@@ -7,6 +7,7 @@ from typing import Any
 
 import onnx
 
+from deploypipe.layers import within
 from deploypipe.oplib import registry
 from deploypipe.oplib.spec import OpSpec
 from deploypipe.runtimes.onnx import origins
@@ -76,7 +77,7 @@ def _spec(op: str) -> OpSpec | None:
 def _is_of(node: onnx.NodeProto, layers: Sequence[str]) -> bool:
     """Tells whether a node is in one of some layers, or reads its weights."""
     paths = (*origins.scopes(node), *node.input)
-    return any(origins.is_within(path, layer) for path in paths for layer in layers)
+    return any(within(path, layer) for path in paths for layer in layers)
 
 
 def reconnect(model: onnx.ModelProto, names: set[str]) -> None:

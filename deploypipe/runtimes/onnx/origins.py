@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import onnx
 
+from deploypipe.layers import at
+
 # What torch.onnx notes down on a node: the paths of the modules that it is in, the outermost first, and its own name.
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
@@ -20,11 +22,6 @@ def scopes(node: onnx.NodeProto) -> tuple[str, ...]:
     told = next((each.value for each in node.metadata_props if each.key == _SCOPES), "[]")
     # A module that is called again has a path of its own for each call.
     return tuple(re.sub(r"@\d+", "", path) for path in ast.literal_eval(told)[:-1])
-
-
-def is_within(path: str, name: str) -> bool:
-    """Tells whether a path is that of a module, or of something in it."""
-    return path == name or path.startswith(f"{name}.")
 
 
 def readers(model: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]]:
@@ -65,12 +62,9 @@ def owners(model: onnx.ModelProto, layers: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _layer(places: Iterable[str], layers: Sequence[str]) -> str | None:
+def _layer(places: Iterable[str], names: Sequence[str]) -> str | None:
     """Returns the innermost layer that one of some places is in, the first that is in one."""
-    for place in places:
-        if within := [name for name in layers if is_within(place, name)]:
-            return max(within, key=len)
-    return None
+    return next((layer for place in places if (layer := at(place, names)) is not None), None)
 
 
 def strip(model: onnx.ModelProto) -> None:

@@ -9,6 +9,7 @@ import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from deploypipe.layers import within
 from deploypipe.oplib import registry
 from deploypipe.runtimes.tflite import flatbuffer, lowerings, marks
 from deploypipe.runtimes.tflite import graph as ops
@@ -84,4 +85,4 @@ def _is_kept(
     model: flatbuffer.Model, subgraph: flatbuffer.Subgraph, operator: flatbuffer.Operator, layers: Sequence[str]
 ) -> bool:
     layer = marks.layer_of(model, subgraph, operator) if layers else None
-    return layer is not None and any(marks.within(layer, each) for each in layers)
+    return layer is not None and any(within(layer, each) for each in layers)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from deploypipe.layers import within
 from deploypipe.runtimes.tflite import flatbuffer
 
 if TYPE_CHECKING:
@@ -58,11 +59,6 @@ def said(paths: Sequence[str], layers: Sequence[Layer]) -> str:
     """Returns the mark of the innermost layer that one of some modules is or is within, or an empty text."""
     inner = [each.name for each in layers if any(within(path, each.name) for path in paths)]
     return f"{LAYER}{max(inner, key=len)};" if inner else ""
-
-
-def within(path: str, name: str) -> bool:
-    """Tells whether a module is another one, or a part of it; the path of a model itself is empty."""
-    return not name or path == name or path.startswith(f"{name}.")
 
 
 def layer_of(model: flatbuffer.Model, graph: flatbuffer.Subgraph, operator: flatbuffer.Operator) -> str | None:

@@ -52,12 +52,6 @@ def quantized(content: bytes, program: Program, form: Form, legacy: bool) -> tup
     after = _run(model, program, form.precision, legacy)
     found = flatbuffer.parse(after)
     count = _quantized_tensors(found)
-    # A custom op with 8-bit weights has come with them.
-    if not count and not any(each.kind == "INT8" for each in marks.weights_of(found).values()):
-        raise DeployError(
-            f"There is nothing in the model that {form.precision} could quantize",
-            "Take fp32: what its ops need stays float, and the rest has no weights.",
-        )
     return after, {"quantized_tensors": str(count), "operators_kept_float": str(kept)}
 
 
@@ -66,18 +60,15 @@ def states(content: bytes, program: Program, form: Form) -> tuple[LayerState, ..
     found = marks.weights_of(flatbuffer.parse(content))
 
     def why(layer: Layer) -> str:
-        if form.precision == "fp32":
-            return ""
         if layer.name not in found:
             return "no operator of the file has its weights"
         weights = found[layer.name]
         if weights.output.startswith(kept_float.PREFIX.encode()):
-            return "an op that takes float only needs what it computes"
+            return layers.NEEDED
         return f"ai-edge-quantizer has no {form.precision} of {weights.operator}"
 
     precisions = {name: each.precision for name, each in found.items() if each.precision}
-    kept = [each.name for each in program.layers if any(marks.within(each.name, name) for name in form.kept_float)]
-    return layers.states(program.layers, precisions, why, kept)
+    return layers.states(program.layers, precisions, why, form.precision, form.kept_float)
 
 
 def _run(model: flatbuffer.Model, program: Program, precision: str, legacy: bool) -> bytes:
