@@ -51,7 +51,7 @@ class Goal:
         name: As it stands in the table.
         make: Makes the model from a seed, in any process.
         precisions: The kinds of which the best one of each runtime counts, where it offers them.
-        forms: Where.
+        places: The forms of each runtime, of which the best one counts.
         share: Largest file, of that of fp32 in the same runtime and form.
         drop: Most points that may be lost against eager PyTorch.
         accuracy: Least score in the runtime, percent.
@@ -63,7 +63,7 @@ class Goal:
     name: str
     make: Callable[[int], Make]
     precisions: tuple[str, ...]
-    forms: tuple[Form, ...]
+    places: tuple[tuple[Form, ...], ...]
     share: float | None = None
     drop: float | None = None
     accuracy: float | None = None
@@ -159,13 +159,11 @@ def agreement(images: Array, classes: Array, predict: Predict) -> float:
     return 100 * float((logits.argmax(1) == classes).mean())
 
 
-PLAIN = tuple(Form(name) for name in runtimes.NAMES)
-WITH_OPS = tuple(
-    Form(name, decomposed)
-    for name in runtimes.NAMES
-    for decomposed in {"litert": (False, True), "executorch": (False, True)}.get(name, (None,))
-)
-NATIVE = tuple(form for form in WITH_OPS if not form.decomposed and form.runtime != "tflite-runtime")
+# Custom ops may run in our kernels or be decomposed where both are of use to somebody.
+BOTH = ("executorch", "litert")
+PLAIN = tuple((Form(name),) for name in runtimes.NAMES)
+WITH_OPS = tuple((Form(name, False), Form(name, True)) if name in BOTH else (Form(name),) for name in runtimes.NAMES)
+NATIVE = tuple((forms[0],) for forms in WITH_OPS if forms[0].runtime != "tflite-runtime")
 
 GOALS = (
     Goal("mlp int8", _zoo("mlp"), INT8, PLAIN, share=0.30, drop=0.5),
@@ -197,7 +195,7 @@ GOALS = (
 
 
 def measure(goals: Sequence[Goal], seeds: int, folder: Path, run_all: RunAll) -> Iterator[Row]:
-    """Yields a row for each goal and form.
+    """Yields a row for each goal and runtime.
 
     Args:
         goals: What to measure.
@@ -207,31 +205,47 @@ def measure(goals: Sequence[Goal], seeds: int, folder: Path, run_all: RunAll) ->
     """
     for goal in goals:
         makes = [goal.make(seed) for seed in range(min(seeds, goal.seeds or seeds))]
-        for form in goal.forms:
-            yield _row(goal, form, makes, folder, run_all)
+        for forms in goal.places:
+            yield _row(goal, forms, makes, folder, run_all)
 
 
-def _row(goal: Goal, form: Form, makes: Sequence[Make], folder: Path, run_all: RunAll) -> Row:
-    runtime = runtimes.get(form.runtime)
+@dataclass(frozen=True)
+class _Try:
+    """A kind in a form, and both results of it on one seed."""
+
+    form: Form
+    candidate: Candidate
+    base: Measured
+    point: Measured
+
+
+def _row(goal: Goal, forms: Sequence[Form], makes: Sequence[Make], folder: Path, run_all: RunAll) -> Row:
+    runtime = runtimes.get(forms[0].runtime)
     kinds = [each for each in goal.precisions if each in runtime.PRECISIONS]
     if not kinds:
-        return Row(goal, form, refused=runtime.REFUSED[goal.precisions[0]].reason)
+        return Row(goal, forms[0], refused=runtime.REFUSED[goal.precisions[0]].reason)
     candidates = [Candidate(precision=each, pruning=goal.pruning) for each in kinds]
-    first = run_all([_task(makes[0], form, each, folder / "0") for each in (FP32, *candidates)])
-    best = min(first[1:], key=functools.partial(_rank, goal))
+    asked = [(form, each) for form in forms for each in (FP32, *candidates)]
+    found = run_all([_task(makes[0], form, each, folder / "0" / form.name) for form, each in asked])
+    bases = {form: point for (form, each), point in zip(asked, found, strict=True) if each == FP32}
+    tries = [
+        _Try(form, each, bases[form], point) for (form, each), point in zip(asked, found, strict=True) if each != FP32
+    ]
+    best = min(tries, key=functools.partial(_rank, goal))
     tasks = [
-        _task(make, form, each, folder / str(seed))
+        _task(make, best.form, each, folder / str(seed) / best.form.name)
         for seed, make in enumerate(makes[1:], 1)
         for each in (FP32, best.candidate)
     ]
     rest = run_all(tasks)
-    return Row(goal, form, (first[0], *rest[::2]), (best, *rest[1::2]))
+    return Row(goal, best.form, (best.base, *rest[::2]), (best.point, *rest[1::2]))
 
 
-def _rank(goal: Goal, point: Measured) -> tuple[bool, int]:
-    """The smallest of those that keep the accuracy on the first seed comes first."""
-    lost = point.drop > (goal.drop if goal.drop is not None else 1.0)
-    return bool(point.failure) or lost, point.size
+def _rank(goal: Goal, found: _Try) -> tuple[bool, float]:
+    """The smallest share of those that keep the accuracy on the first seed comes first."""
+    lost = found.point.drop > (goal.drop if goal.drop is not None else 1.0)
+    failed = bool(found.base.failure or found.point.failure)
+    return failed or lost, found.point.size / max(found.base.size, 1)
 
 
 def _task(make: Make, form: Form, candidate: Candidate, folder: Path) -> Task:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deploypipe import pipeline
-from deploypipe.errors import VerdictError
+from deploypipe import installed, pipeline
+from deploypipe.errors import DeployError, VerdictError
 from deploypipe.layers import of as layers_of
 from deploypipe.search import executors, sensitivity, space
 from deploypipe.search.artifact import Search
@@ -31,6 +31,8 @@ def compress(make: Make, target: Target, goals: Goals, settings: Settings) -> Re
         DeployError: The model or the target is wrong, or something that is needed is missing.
         VerdictError: No setting of an artifact keeps the budgets; those of the others were delivered.
     """
+    if not (usable := installed.extra("compress")).ok:
+        raise DeployError("The search cannot be used here", usable.reason)
     executor = executors.get(settings.executor)
     pipeline.check_targets([target])
     pipeline.check_out(settings.out)

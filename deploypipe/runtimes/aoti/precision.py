@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from deploypipe import layers
+from deploypipe import installed, layers
+from deploypipe.errors import DeployError
 from deploypipe.precision import Refusal
 from deploypipe.runtimes.torch_session import kind_of
 
@@ -39,10 +40,13 @@ def graph(program: Program, form: Form) -> ExportedProgram:
     exported = program.decomposed() if form.decomposed else program.exported()
     if form.precision == "fp32":
         return exported
-    from deploypipe.runtimes import bfloat16, pt2e
-
     if form.precision == "bf16":
+        from deploypipe.runtimes import bfloat16
+
         return bfloat16.graph_form(program, exported, form)
+    if not (usable := installed.extra("compress")).ok:
+        raise DeployError(f"AOTInductor has no {form.precision} here", usable.reason)
+    from deploypipe.runtimes import pt2e
     from deploypipe.runtimes.aoti.quantizer import InductorQuantizer
 
     return pt2e.quantized(program, exported, InductorQuantizer(form.precision == "int8-dynamic"), form)
