@@ -51,8 +51,8 @@ def test_importing_the_package_imports_no_framework(statement: str) -> None:
 
 def test_every_public_name_is_there_and_no_other() -> None:
     assert all(getattr(deploypipe, name) for name in deploypipe.__all__)
-    with pytest.raises(AttributeError, match="has no attribute 'compress'"):
-        _ = deploypipe.compress
+    with pytest.raises(AttributeError, match="has no attribute 'quantize'"):
+        _ = deploypipe.quantize
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_wrong_usage_exits_with_2(cli: Cli, words: list[str]) -> None:
         (["build", "mpl"], "There is no model 'mpl'.", "Did you mean 'mlp'?"),
         (["build", "mlp", "--target", "labtop"], "There is no target 'labtop'.", "Did you mean 'laptop'?"),
         (["build", "mlp", "--runtime", "tensorrt"], "There is no runtime 'tensorrt'.", ""),
-        (["build", "mlp", "--runtime", "onnxruntime", "--precision", "fp8"], "has no precision 'fp8'.", "'fp32'"),
+        (["build", "mlp", "--runtime", "onnxruntime", "--precision", "fp8"], "There is no precision 'fp8'.", "'fp32'"),
         (["build", "mlp", "--target", "edge.toml"], "unknown key 'max_sise'.", "Did you mean 'max_size'?"),
         (["build", "mlp", "--target", "server", "--target", "server"], "Two targets have the name 'server'.", "Rename"),
         (["build", "mlp", "--target", "laptop", "--out", "edge.toml"], "edge.toml cannot be written", "--out"),

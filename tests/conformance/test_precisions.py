@@ -32,6 +32,9 @@ SHARES = {
     ("gcwsnet", "int4"): 0.33,
 }
 LARGER = {
+    # Half of a package is code, whose size does not depend on the precision.
+    ("lltm", "aotinductor-int8-dynamic"): 0.45,
+    ("lltm", "aotinductor-int8-static"): 0.45,
     # The graph of a loop that is written out holds a scale for each step.
     ("lltm", "litert-int8-static"): 0.45,
     ("lltm", "litert-int8-weight"): 0.33,

@@ -83,7 +83,7 @@ def test_what_became_of_each_layer_is_told(hashing: Lowered, precision: str) -> 
     states = {each.name: (each.precision, each.reason) for each in quantized(hashing, precision).layers}
     after = "int4" if precision == "int4-weight" else "int8"
     assert states == {
-        "layers.0": ("fp32", "an op that takes float only needs what it computes"),
+        "layers.0": ("fp32", "an op that takes float only needs what it gives"),
         "layers.1": ("fp32", "its hashes would change: it takes float only"),
         "layers.2": (after, ""),
         "layers.3": (after, ""),
