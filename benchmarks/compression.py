@@ -13,11 +13,13 @@ from rich.table import Table
 
 from deploypipe import pipeline, runtimes, zoo
 from deploypipe.compress.recipe import Pruning
+from deploypipe.search import trial
 from deploypipe.search.candidate import Candidate, Measured
 from deploypipe.search.executors import RunAll
 from deploypipe.search.trial import Make, Task
 from deploypipe.spec import ModelSpec, Predict
-from deploypipe.target import Target, host_target
+from deploypipe.target import ArtifactRequest as Form
+from deploypipe.target import host_target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,19 +30,6 @@ FP32 = Candidate()
 # Bytes of the float32 tables of gcwsnet: 64 pixels, 256 hashes, 4 numbers of 4 bytes.
 TABLES = 64 * 256 * 16
 INT8 = ("int8-dynamic", "int8-static", "int8-weight")
-
-
-@dataclass(frozen=True)
-class Form:
-    """A runtime, and how custom ops run in it; None is what the runtime prefers."""
-
-    runtime: str
-    decomposed: bool | None = None
-
-    @property
-    def name(self) -> str:
-        """As it stands in the table."""
-        return self.runtime + {None: "", True: ", decomposed", False: ", native"}[self.decomposed]
 
 
 @dataclass(frozen=True)
@@ -161,8 +150,13 @@ def agreement(images: Array, classes: Array, predict: Predict) -> float:
 
 # Custom ops may run in our kernels or be decomposed where both are of use to somebody.
 BOTH = ("executorch", "litert")
-PLAIN = tuple((Form(name),) for name in runtimes.NAMES)
-WITH_OPS = tuple((Form(name, False), Form(name, True)) if name in BOTH else (Form(name),) for name in runtimes.NAMES)
+PLAIN = tuple((Form(runtime=name),) for name in runtimes.NAMES)
+WITH_OPS = tuple(
+    (Form(runtime=name, decomposed=False), Form(runtime=name, decomposed=True))
+    if name in BOTH
+    else (Form(runtime=name),)
+    for name in runtimes.NAMES
+)
 NATIVE = tuple((forms[0],) for forms in WITH_OPS if forms[0].runtime != "tflite-runtime")
 
 GOALS = (
@@ -226,14 +220,14 @@ def _row(goal: Goal, forms: Sequence[Form], makes: Sequence[Make], folder: Path,
         return Row(goal, forms[0], refused=runtime.REFUSED[goal.precisions[0]].reason)
     candidates = [Candidate(precision=each, pruning=goal.pruning) for each in kinds]
     asked = [(form, each) for form in forms for each in (FP32, *candidates)]
-    found = run_all([_task(makes[0], form, each, folder / "0" / form.name) for form, each in asked])
+    found = run_all([_task(makes[0], form, each, folder / "0" / form.title) for form, each in asked])
     bases = {form: point for (form, each), point in zip(asked, found, strict=True) if each == FP32}
     tries = [
         _Try(form, each, bases[form], point) for (form, each), point in zip(asked, found, strict=True) if each != FP32
     ]
     best = min(tries, key=functools.partial(_rank, goal))
     tasks = [
-        _task(make, best.form, each, folder / str(seed) / best.form.name)
+        _task(make, best.form, each, folder / str(seed) / best.form.title)
         for seed, make in enumerate(makes[1:], 1)
         for each in (FP32, best.candidate)
     ]
@@ -251,12 +245,7 @@ def _rank(goal: Goal, found: _Try) -> tuple[bool, float]:
 def _task(make: Make, form: Form, candidate: Candidate, folder: Path) -> Task:
     target = host_target([form.runtime], candidate.precision, form.decomposed)
     label = candidate.label.replace(" ", "-").replace(",", "")
-    return Task(make, _ungated(target), target.artifacts[0], candidate, folder / label, pipeline.default_log())
-
-
-def _ungated(target: Target) -> Target:
-    """The accuracy is what is to be measured; outputs are compared all the same."""
-    return target.model_copy(update={"limits": target.limits.model_copy(update={"accuracy_drop": 100.0})})
+    return Task(make, trial.ungated(target), target.artifacts[0], candidate, folder / label, pipeline.default_log())
 
 
 def numbers(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -264,7 +253,7 @@ def numbers(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [
         {
             "goal": row.goal.name,
-            "form": row.form.name,
+            "form": row.form.title,
             "refused": row.refused,
             "misses": row.misses(),
             "base": [each.model_dump(mode="json") for each in row.base],
@@ -289,7 +278,7 @@ def table(rows: Sequence[Row], seeds: int) -> Table:
 
 def cells(row: Row) -> tuple[str, ...]:
     """Returns a row as text."""
-    head = (row.goal.name, row.form.name, row.kind)
+    head = (row.goal.name, row.form.title, row.kind)
     if row.refused:
         return (*head[:2], "refused", *[""] * 6, row.refused)
     misses = row.misses()

@@ -36,6 +36,11 @@ class ArtifactRequest(_Strict):
     kept_float: tuple[str, ...] = ()
 
     @property
+    def title(self) -> str:
+        """Runtime and form, in words."""
+        return self.runtime + {None: "", True: ", decomposed", False: ", native"}[self.decomposed]
+
+    @property
     def folder(self) -> str:
         """Name of its bundle's folder."""
         suffix = {None: "", True: "-decomposed", False: "-native"}[self.decomposed]

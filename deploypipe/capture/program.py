@@ -40,7 +40,6 @@ class Facts(BaseModel):
     ops: tuple[str, ...]
     scores: dict[str, float]
     layers: tuple[Layer, ...] = ()
-    replaced: tuple[str, ...] = ()
 
 
 Prepare = Callable[["torch.nn.Module"], "torch.nn.Module"]
@@ -54,8 +53,8 @@ class Program:
     Attributes:
         spec: The resolved spec that it was captured from.
         folder: Where its graph and golden vectors lie.
-        facts: Inputs, outputs, axes, custom ops as `namespace::name`, the scores of eager PyTorch, the layers
-            of the user's module, and the paths of those that were replaced before the export.
+        facts: Inputs, outputs, axes, custom ops as `namespace::name`, the scores of eager PyTorch, and the
+            layers of the user's module.
         key: Digest of what it was captured from, or None where that cannot be told.
         prepare: What was done to the module before the export.
     """
@@ -148,7 +147,6 @@ def capture(spec: ModelSpec, max_size: int | None, folder: Path, prepare: Prepar
             ops=ops,
             scores=dict(spec.baseline or scores_of(spec.evaluate, _eager(spec, inputs, outputs))),
             layers=layers.of(spec.module),
-            replaced=_replaced(spec.module, module),
         )
         save_cases(
             [_case(spec, facts, sizes, seed) for seed, sizes in enumerate(golden_sizes(axes))],
@@ -212,12 +210,6 @@ def _try(spec: ModelSpec, inputs: tuple[torch.Tensor, ...], given: str = "its ex
 
 def _form(module: torch.nn.Module, prepare: Prepare | None) -> torch.nn.Module:
     return deployed(prepare(module) if prepare else module)
-
-
-def _replaced(module: torch.nn.Module, form: torch.nn.Module) -> tuple[str, ...]:
-    """Returns the paths at which a form holds another kind of module than the model."""
-    kinds = {name: type(part) for name, part in module.named_modules()}
-    return tuple(name for name, part in form.named_modules() if name in kinds and type(part) is not kinds[name])
 
 
 def _export(spec: ModelSpec, axes: dict[str, Axis], module: torch.nn.Module, exact: bool) -> ExportedProgram:

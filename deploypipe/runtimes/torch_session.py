@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploypipe import layers
+from deploypipe.precision import Refusal
 from deploypipe.runtimes import op_libraries
 
 if TYPE_CHECKING:
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
     from deploypipe.runtimes.protocol import Form
 
     Array = np.ndarray[Any, Any]
+
+REFUSED_BY_TORCH = {
+    "int8-weight": Refusal(
+        "torch's product of floats and 8-bit weights takes over 20 times as long as one of floats alone",
+        "int8-dynamic",
+    ),
+    "int4-weight": Refusal(
+        "torch packs 4-bit weights in an order that depends on the processor, so that another one reads others",
+        "int4-weight on executorch",
+    ),
+}
 
 
 @dataclass(frozen=True)

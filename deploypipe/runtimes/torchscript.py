@@ -14,7 +14,7 @@ from deploypipe.errors import DeployError, first_line
 from deploypipe.precision import Refusal
 from deploypipe.runtimes import torch_archive
 from deploypipe.runtimes.protocol import Form, Lowered
-from deploypipe.runtimes.torch_session import TorchSession, kind_of, load_libraries, states
+from deploypipe.runtimes.torch_session import REFUSED_BY_TORCH, TorchSession, kind_of, load_libraries, states
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,19 +25,11 @@ NAME = "torchscript"
 DESCRIPTION = "TorchScript (legacy), for C++ servers on libtorch"
 ARTIFACT = "model.pt"
 PRECISIONS: tuple[str, ...] = ("fp32", "bf16", "int8-dynamic")
-REFUSED: Mapping[str, Refusal] = {
+REFUSED: Mapping[str, Refusal] = REFUSED_BY_TORCH | {
     "int8-static": Refusal(
         "a module needs stubs from its author around what computes in 8 bits, and a graph that needs none cannot be "
         "traced with an open batch",
         "int8-static on aotinductor",
-    ),
-    "int8-weight": Refusal(
-        "torch's product of floats and 8-bit weights takes over 20 times as long as one of floats alone",
-        "int8-dynamic",
-    ),
-    "int4-weight": Refusal(
-        "torch packs 4-bit weights in an order that depends on the processor, so that another one reads others",
-        "int4-weight on executorch",
     ),
 }
 BINDING = "torch"

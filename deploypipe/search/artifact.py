@@ -42,15 +42,9 @@ class Search:
     settings: Settings
     run_all: RunAll
 
-    @property
-    def name(self) -> str:
-        """Runtime and form."""
-        form = {None: "", True: ", decomposed", False: ", native"}[self.request.decomposed]
-        return f"{self.request.runtime}{form}"
-
     def run(self, found: Sequence[Sensitivity], groups: Sequence[Group]) -> ArtifactReport:
         """Searches, chooses and delivers."""
-        self.settings.observe(self.name)
+        self.settings.observe(self.request.title)
         _ = self._base  # a model that does not work is not searched
         order = {each.group: number for number, each in enumerate(found)}
         ranked = tuple(sorted(groups, key=lambda each: order[each.name]))
@@ -83,10 +77,8 @@ class Search:
     def _task(self, area: Space, candidate: Candidate) -> Task:
         kept = area.layers(candidate)
         request = self.request.model_copy(update={"precision": candidate.precision, "kept_float": kept})
-        limits = self.target.limits.model_copy(update={"accuracy_drop": 100.0})
-        target = self.target.model_copy(update={"limits": limits, "budgets": Budgets()})
         out = self._folder / digest(candidate.model_dump_json())
-        return Task(self.make, target, request, candidate, out, self.settings.log)
+        return Task(self.make, trial.ungated(self.target), request, candidate, out, self.settings.log)
 
     def _timed(self, point: Measured) -> Measured:
         # It takes seconds, so that what is out anyhow is not timed.
@@ -106,7 +98,9 @@ class Search:
         """
         base = trial.run(self._task(Space((), (), ()), Candidate()))
         if base.failure:
-            raise VerdictError(f"The model does not work on {self.name} as it is: {base.failure}", "Mend that first.")
+            raise VerdictError(
+                f"The model does not work on {self.request.title} as it is: {base.failure}", "Mend that first."
+            )
         return base
 
     def _report(self, points: Sequence[Measured], found: Sequence[Sensitivity]) -> ArtifactReport:
@@ -115,7 +109,7 @@ class Search:
         taken = choice.chosen(allowed)
         against = {each.candidate.label: choice.reason_against(each, base, self.goals) for each in points}
         return ArtifactReport(
-            artifact=self.name,
+            artifact=self.request.title,
             goals=self.goals,
             base=base,
             front=tuple(choice.front(allowed)),
@@ -136,7 +130,7 @@ class Search:
         jobs = pipeline.jobs_of([spec], [target])
         (outcome,) = pipeline.run(jobs, pipeline.Settings(self.settings.out, log=self.settings.log))
         if outcome.bundle is None:
-            raise VerdictError(f"{self.name} with {point.candidate.label}: {outcome.error}")
+            raise VerdictError(f"{self.request.title} with {point.candidate.label}: {outcome.error}")
         return outcome.bundle.path
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from deploypipe import layers
 from deploypipe.capture import resolve
+from deploypipe.layers import Layer
 from deploypipe.search import sensitivity, space
 from deploypipe.spec import ModelSpec, Predict
 
@@ -63,7 +65,5 @@ def test_the_model_itself_is_not_touched() -> None:
     assert all(torch.equal(value, before[name]) for name, value in model.module.state_dict().items())
 
 
-def _layers(model: ModelSpec) -> list:  # type: ignore[type-arg]
-    from deploypipe import layers
-
+def _layers(model: ModelSpec) -> list[Layer]:
     return list(layers.of(model.module))

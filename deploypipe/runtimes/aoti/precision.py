@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from deploypipe import installed, layers
 from deploypipe.errors import DeployError
 from deploypipe.precision import Refusal
-from deploypipe.runtimes.torch_session import kind_of
+from deploypipe.runtimes.torch_session import REFUSED_BY_TORCH, kind_of
 
 if TYPE_CHECKING:
     from torch import fx
@@ -19,16 +19,7 @@ if TYPE_CHECKING:
     from deploypipe.runtimes.protocol import Form
 
 PRECISIONS = ("fp32", "bf16", "int8-dynamic", "int8-static")
-REFUSED: Mapping[str, Refusal] = {
-    "int8-weight": Refusal(
-        "torch's product of floats and 8-bit weights takes over 20 times as long as one of floats alone",
-        "int8-dynamic",
-    ),
-    "int4-weight": Refusal(
-        "torch packs 4-bit weights in an order that depends on the processor, so that another one reads others",
-        "int4-weight on executorch",
-    ),
-}
+REFUSED: Mapping[str, Refusal] = REFUSED_BY_TORCH
 
 
 def graph(program: Program, form: Form) -> ExportedProgram:
