@@ -180,8 +180,8 @@ GOALS = (
         ("fp32",),
         NATIVE,
         accuracy=97.0,
-        # All tables, less what the code that makes them may take.
-        spared=TABLES - 8192,
+        # All tables, of which the archives of torch deflate up to a tenth, less what the code that makes them may take.
+        spared=TABLES * 9 // 10 - 8192,
         pruning=Pruning(storage="generated"),
     ),
     Goal("mobilenet_v3_small int8-static, agreement", _agreeing, ("int8-static",), PLAIN, accuracy=95.0, seeds=1),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +79,7 @@ def lower(program: Program, form: Form, artifact: Path) -> Lowered:
     if march:
         options |= {"cpp.march": march, "cpp.simdlen": width}
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _folder_of_its_own():
             torch._inductor.aoti_compile_and_package(exported, package_path=str(artifact), inductor_configs=options)
     except Exception as error:
         raise DeployError(
@@ -101,6 +103,22 @@ def load(artifact: Path, libraries: Sequence[Path]) -> TorchSession:
             f"{artifact.name} does not load in torch {torch.__version__}: {first_line(error)}",
             "Build the bundle again.",
         ) from error
+
+
+@contextmanager
+def _folder_of_its_own() -> Iterator[None]:
+    """Gives what is generated a folder that no other process writes into.
+
+    In inductor's cache its names come from the code alone: two models of one architecture, compiled at the same time,
+    pack each other's files while they are being written.
+    """
+    import torch
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        torch._inductor.config.patch({"aot_inductor.output_path": folder}),
+    ):
+        yield
 
 
 def _keep_its_cache() -> None:

@@ -118,3 +118,21 @@ def test_another_compiler_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None
     assert "cpp.cxx" in compiler.options()
     monkeypatch.setenv("CXX", "clang++")
     assert "cpp.cxx" not in compiler.options()
+
+
+def test_two_compilations_never_write_into_one_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Inductor names files by the code alone, which two trainings of one model have in common."""
+    seen: list[Path] = []
+
+    def compiles(*_: object, **__: object) -> None:
+        seen.append(Path(torch._inductor.config.aot_inductor.output_path))
+        assert seen[-1].is_dir()
+        raise RuntimeError("seen")
+
+    captured = program(tmp_path / "p", aotinductor, Form(), nn.ReLU())
+    monkeypatch.setattr(torch._inductor, "aoti_compile_and_package", compiles)
+    for _ in range(2):
+        with pytest.raises(DeployError, match="seen"):
+            aotinductor.lower(captured, Form(), tmp_path / "model.pt2")
+    assert seen[0] != seen[1]
+    assert not any(folder.exists() for folder in seen)
