@@ -116,7 +116,7 @@ def test_a_model_with_nothing_to_quantize_is_refused(tmp_path: Path) -> None:
 
 def test_another_compiler_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "cpp.cxx" in compiler.options()
-    monkeypatch.setenv("CXX", "clang++")
+    monkeypatch.setenv("CXX", "clang++")  # whose name ends as that of g++ does
     assert "cpp.cxx" not in compiler.options()
 
 

@@ -67,9 +67,14 @@ def options() -> dict[str, object]:
         "aot_inductor.precompile_headers": False,
     }
     compiler = shutil.which(os.environ.get("CXX", "g++"))
-    if platform.system() == "Linux" and compiler and "g++" in Path(compiler).name:
+    if platform.system() == "Linux" and compiler and _is_gcc(compiler):
         small["cpp.cxx"] = (str(_written(compiler)),)
     return small
+
+
+def _is_gcc(compiler: str) -> bool:
+    name = Path(compiler).name
+    return "g++" in name and "clang" not in name
 
 
 def _written(compiler: str) -> Path:
