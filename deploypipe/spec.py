@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from deploypipe.processing import Processing
+
 Predict = Callable[..., "tuple[np.ndarray[Any, Any], ...]"]
 """Runs a model: numpy arrays in the order of the inputs, a tuple of numpy arrays out."""
 
@@ -54,6 +56,7 @@ class ModelSpec:
         evaluate: Scores the model in percent through a `Predict`; run in every runtime.
         train: Trains a module like this one on, in place; for what compression changes in it.
         baseline: Scores that count as the model's own, for one that was made from another; None measures them.
+        processing: How an app's images become its inputs and its outputs classes; for the SDKs, not for the build.
     """
 
     name: str
@@ -66,3 +69,4 @@ class ModelSpec:
     evaluate: Evaluate | None = field(default=None, repr=False)
     train: Train | None = field(default=None, repr=False)
     baseline: Mapping[str, float] | None = None
+    processing: Processing | None = None

@@ -13,6 +13,7 @@ from deploypipe.errors import DeployError, nearest
 from deploypipe.precision import NORMALIZED_ERRORS
 
 SHIPPED = Path(__file__).parent / "targets"
+HOST, BROWSER = "host", "browser"
 
 
 class _Strict(BaseModel):
@@ -104,7 +105,7 @@ class Target(_Strict):
     Attributes:
         name: Folder name of its bundles.
         description: One line for `deploypipe targets`.
-        platform: `host`, or the platform that the bundles are for.
+        platform: `host`, or the platform that the bundles are for; `browser` is one without op libraries.
         device: Where times count: `local` is this machine; None where nothing here is such a device.
         max_size: Upper bound of dynamic axes for runtimes that plan memory ahead.
         batches: Sizes of the batch for artifacts that cannot leave it open.
@@ -118,7 +119,7 @@ class Target(_Strict):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
     description: str = ""
-    platform: str = "host"
+    platform: str = HOST
     device: Literal["local"] | None = None
     max_size: int = Field(default=64, ge=1)
     artifacts: tuple[ArtifactRequest, ...] = Field(alias="artifact", min_length=1)
@@ -142,6 +143,11 @@ class Target(_Strict):
             DeployError: They hold one of time, and there is no device to measure it on.
         """
         return Target.model_validate(self.model_dump(by_alias=True) | {"budgets": budgets})
+
+
+def platform_of(target: Target) -> str:
+    """Returns the platform of a target's bundles: that of this machine where it names none."""
+    return this_platform() if target.platform == HOST else target.platform
 
 
 def this_platform() -> str:

@@ -21,6 +21,7 @@ def read(folder: Path, text: str) -> target.Target:
 def test_the_shipped_targets_are_those_of_the_project() -> None:
     wanted = {name: [each.folder for each in target.load(name).artifacts] for name in target.shipped()}
     assert wanted == {
+        "browser": ["onnxruntime-fp32"],
         "laptop": ["onnxruntime-fp32"],
         "mobile": ["executorch-fp32", "executorch-fp32-decomposed", "litert-fp32-native", "litert-fp32-decomposed"],
         "server": ["aotinductor-fp32", "onnxruntime-fp32", "torchscript-fp32"],
@@ -118,4 +119,4 @@ def test_other_budgets_leave_the_rest_of_a_target() -> None:
 def test_bundles_of_a_server_a_laptop_and_this_machine_run_here() -> None:
     targets = [*map(target.load, target.shipped()), target.host_target(["onnxruntime"], "fp32")]
     devices = {each.name: each.device for each in targets}
-    assert devices == {"laptop": "local", "mobile": None, "server": "local", "host": "local"}
+    assert devices == {"browser": None, "laptop": "local", "mobile": None, "server": "local", "host": "local"}

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from packaging.version import Version
 
-from deploypipe import environments, installed, runtimes
-from deploypipe.bundle import integrity
-from deploypipe.bundle.manifest import Manifest
-from deploypipe.errors import DeployError
+from deploypipe import environments, installed, processing, runtimes
+from deploypipe.bundle import archive, parity
+from deploypipe.bundle.manifest import GOLDEN, Manifest, Verdict
+from deploypipe.errors import DeployError, nearest
 from deploypipe.target import this_platform
-from deploypipe.tensors import check_inputs, refuse_non_finite
+from deploypipe.tensors import check_inputs, load_cases, refuse_non_finite
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,19 +24,46 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
+class _Closed:
+    """Takes the place of a session that is gone."""
+
+    def run(self, _inputs: Sequence[Array]) -> tuple[Array, ...]:
+        raise DeployError("The model is closed", "Load the bundle again.")
+
+    def op_paths(self, _inputs: Sequence[Array], _ops: Sequence[str]) -> dict[str, str]:
+        raise DeployError("The model is closed", "Load the bundle again.")
+
+
+@dataclass
 class Model:
-    """A bundle that is loaded and ready to run.
+    """A bundle that is loaded and ready to run; a context that closes it at its end.
 
     Attributes:
-        path: The bundle.
+        path: The bundle's folder.
         manifest: What it says about itself.
         session: The artifact in its runtime.
+        native: Its op libraries are in use, where it has some.
+        resources: What ends with it: the folder of a bundle that came as a zip.
     """
 
     path: Path
     manifest: Manifest
     session: runtimes.Session
+    native: bool = True
+    resources: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the runtime and of all that was unpacked; a model that is closed does not run."""
+        self.session = _Closed()
+        self.resources.close()
 
     def __call__(self, *inputs: Array) -> tuple[Array, ...]:
         """Runs the model: arrays in the order of its inputs, arrays in the order of its outputs.
@@ -52,7 +81,7 @@ class Model:
 
         Raises:
             DeployError: An input is missing, or has a wrong dtype or shape, or NaN where an op is
-                undefined for it.
+                undefined for it; or the artifact is not the one that the manifest describes.
         """
         import numpy as np
 
@@ -60,28 +89,71 @@ class Model:
         if self.manifest.finite_inputs:
             refuse_non_finite(self.manifest.inputs, arrays)
         outputs = self.session.run([np.asarray(array, order="C") for array in arrays])
+        if len(outputs) != len(self.manifest.outputs):
+            raise DeployError(
+                f"The artifact gives {len(outputs)} outputs; the manifest names {len(self.manifest.outputs)}",
+                "Build the bundle again.",
+            )
         return {info.name: array for info, array in zip(self.manifest.outputs, outputs, strict=True)}
+
+    def run_image(self, image: Array) -> dict[str, Array]:
+        """Prepares an image as the manifest says, and runs the model on it.
+
+        Args:
+            image: uint8[H,W], or uint8[H,W,C] with 1 (gray), 3 (RGB) or 4 (RGBA) channels.
+
+        Raises:
+            DeployError: It is no such image, or the model does not take one image and nothing else.
+        """
+        images = self.manifest.processing.inputs
+        if len(self.manifest.inputs) != 1 or len(images) != 1:
+            raise DeployError(f"{self.manifest.model} does not take one image", "Run it on arrays.")
+        return self.run({name: processing.prepare(image, info) for name, info in images.items()})
+
+    def classes(self, output: str, row: Array) -> list[tuple[str, float]]:
+        """Names the classes of one row of an output, as label and probability, the most probable first.
+
+        Raises:
+            DeployError: The manifest names no classes for that output, or it is not one row of it.
+        """
+        known = self.manifest.processing.outputs
+        if output not in known:
+            cure = nearest(output, list(known)) if known else "Name them when the model is built."
+            raise DeployError(f"The manifest names no classes for '{output}'", cure)
+        return processing.classes(row, known[output])
+
+    def verify(self) -> Verdict:
+        """Runs the golden vectors, here and in the form that is loaded, and judges the outputs.
+
+        `deploypipe verify` does more, in a process of its own.
+
+        Raises:
+            DeployError: The runtime refuses a run.
+        """
+        cases = load_cases(self.path / GOLDEN, self.manifest.inputs, self.manifest.outputs)
+        return parity.judged(parity.of_outputs(self.manifest, cases, self.native, lambda arrays: self(*arrays)))
 
 
 def load(path: str | Path, native: bool = True) -> Model:
     """Loads a bundle into its runtime, after checking every file of it.
 
     Args:
-        path: The bundle's folder.
+        path: The bundle: its folder, or a zip of it.
         native: False leaves its op libraries out, for runtimes that can run without.
 
     Raises:
         DeployError: The bundle is damaged, is for another platform, or its runtime is missing or of
             a version that its op library was not built for.
     """
-    bundle = Path(path).resolve()
-    manifest = integrity.check(bundle)
-    _check_host(manifest)
-    runtime = runtimes.get(manifest.runtime.name)
-    if not native and not runtime.PORTABLE:
-        raise DeployError(f"A bundle for {runtime.NAME} cannot run without its op library", "Leave native at True.")
-    libraries = [bundle / name for name in manifest.libraries()] if native else []
-    return Model(bundle, manifest, runtime.load(bundle / manifest.artifact, libraries))
+    with ExitStack() as stack:
+        bundle, manifest = stack.enter_context(archive.opened(Path(path)))
+        _check_host(manifest)
+        runtime = runtimes.get(manifest.runtime.name)
+        if not native and not runtime.PORTABLE:
+            raise DeployError(f"A bundle for {runtime.NAME} cannot run without its op library", "Leave native at True.")
+        libraries = [bundle / name for name in manifest.libraries()] if native else []
+        session = runtime.load(bundle / manifest.artifact, libraries)
+        return Model(bundle.resolve(), manifest, session, native, stack.pop_all())
 
 
 def _check_host(manifest: Manifest) -> None:

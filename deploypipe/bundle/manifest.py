@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from packaging.version import Version
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from deploypipe import processing
 from deploypipe.errors import DeployError
 from deploypipe.layers import LayerState
+from deploypipe.processing import Processing
 from deploypipe.target import ArtifactRequest, Budgets, Limits
 from deploypipe.tensors import AxisRange, TensorInfo
 
-FILE, GOLDEN = "manifest.json", "golden.safetensors"
+FILE, GOLDEN, SIGNATURE = "manifest.json", "golden.safetensors", "model.sig"
 FORMAT: Literal[1] = 1
+# What a reader takes at most: of the manifest, and of what it lists.
+MAX_BYTES, MAX_FILES = 16_000_000, 10_000
 # The metrics that are not of outputs: of a score, of the artifact, of a run; the last where runs are too few for a p90.
 DROP, SIZE, P90, SLOWEST = "drop in points", "size in MB", "p90 in ms", "slowest run in ms"
 
@@ -154,6 +158,7 @@ class Manifest(_Strict):
         inputs: In the order of the model's arguments.
         outputs: In the order of the model's results.
         axes: Range of each dynamic axis.
+        processing: How an app's images become its inputs, and its outputs classes.
         layers: What became of each layer of the model, in a precision other than fp32.
         limits: What the target demands of it.
         budgets: What the target allows it to cost.
@@ -176,15 +181,21 @@ class Manifest(_Strict):
     inputs: tuple[TensorInfo, ...] = Field(min_length=1)
     outputs: tuple[TensorInfo, ...] = Field(min_length=1)
     axes: dict[str, AxisRange]
+    processing: Processing = Processing()
     layers: tuple[LayerState, ...] = ()
     limits: Limits
     budgets: Budgets = Budgets()
     finite_inputs: bool = False
-    sizes: dict[str, int]
-    files: dict[str, str]
+    sizes: dict[str, Annotated[int, Field(ge=0)]] = Field(max_length=MAX_FILES)
+    files: dict[str, str] = Field(max_length=MAX_FILES)
     verdict: Verdict | None = None
     built_by: dict[str, str]
     key: str
+
+    @model_validator(mode="after")
+    def _has_what_its_processing_names(self) -> Self:
+        processing.check(self.processing, self.inputs, self.outputs, self.axes)
+        return self
 
     def libraries(self) -> tuple[str, ...]:
         """Returns the op libraries of the bundle, each once."""
@@ -195,21 +206,43 @@ def read(bundle: Path) -> Manifest:
     """Reads the manifest of a bundle.
 
     Raises:
-        DeployError: There is none, or it is damaged, or of a newer version.
+        DeployError: There is none, or it is damaged, too large, or of a newer version.
     """
     path = bundle / FILE
     if not path.is_file():
         raise DeployError(f"{bundle} is not a bundle: it has no {FILE}", "Name the folder that holds it.")
+    check_size(path.stat().st_size, bundle)
+    return parse(path.read_bytes(), bundle)
+
+
+def check_size(size: int, bundle: Path) -> None:
+    """Refuses a manifest of too many bytes before it is read.
+
+    Raises:
+        DeployError: It has more than `MAX_BYTES`.
+    """
+    if size > MAX_BYTES:
+        raise DeployError(
+            f"The manifest of {bundle} has {size} bytes; {MAX_BYTES} are the most", "Do not trust this bundle."
+        )
+
+
+def parse(content: bytes, bundle: Path) -> Manifest:
+    """Reads the content of a manifest; `bundle` stands in the error text.
+
+    Raises:
+        DeployError: It is damaged, or of a newer version.
+    """
     try:
-        table = json.loads(path.read_text())
+        table = json.loads(content.decode())
         version = table.get("deploypipe_bundle")
         if isinstance(version, int) and version > FORMAT:
             raise DeployError(
                 f"{bundle} has format {version}; this deploypipe reads up to {FORMAT}", "Install a newer deploypipe."
             )
         return Manifest.model_validate(table)
-    except (ValueError, AttributeError) as error:
-        raise DeployError(f"{path} is damaged: {_said(error)}", "Build the bundle again.") from None
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise DeployError(f"{bundle / FILE} is damaged: {_said(error)}", "Build the bundle again.") from None
 
 
 def write(manifest: Manifest, bundle: Path) -> None:

@@ -17,7 +17,8 @@ from deploypipe.bundle.manifest import GOLDEN, Manifest, OpInfo, RuntimeInfo
 from deploypipe.bundle.verify import Finding
 from deploypipe.errors import DeployError
 from deploypipe.oplib import registry
-from deploypipe.target import ArtifactRequest, Target, this_platform
+from deploypipe.processing import Processing
+from deploypipe.target import BROWSER, ArtifactRequest, Target, platform_of
 
 if TYPE_CHECKING:
     from deploypipe.capture import Program
@@ -57,12 +58,12 @@ def pack(contents: Contents, folder: Path) -> Manifest:
     facts = contents.program.facts
     shutil.copyfile(contents.artifact, folder / runtime.ARTIFACT)
     shutil.copyfile(contents.program.folder / GOLDEN, folder / GOLDEN)
-    ops = tuple(_op(name, runtime, contents.form, folder) for name in facts.ops)
+    ops = tuple(_op(name, runtime, contents, folder) for name in facts.ops)
     files, sizes = integrity.listing(folder)
     manifest = Manifest(
         model=contents.program.spec.name,
         target=contents.target.name,
-        platform=this_platform(),
+        platform=platform_of(contents.target),
         request=contents.request,
         runtime=_runtime_info(runtime, contents.lowered),
         artifact=runtime.ARTIFACT,
@@ -70,6 +71,7 @@ def pack(contents: Contents, folder: Path) -> Manifest:
         inputs=facts.inputs,
         outputs=facts.outputs,
         axes=facts.axes,
+        processing=contents.program.spec.processing or Processing(),
         layers=contents.lowered.layers,
         limits=contents.target.limits.resolve(contents.request.precision),
         budgets=contents.target.budgets,
@@ -96,10 +98,12 @@ def _path(op: OpInfo, finding: Finding) -> str:
     return op.path if op.path == "decomposed" and found != "native" else found
 
 
-def _op(name: str, runtime: Runtime, form: Form, folder: Path) -> OpInfo:
-    if form.decomposed:
+def _op(name: str, runtime: Runtime, contents: Contents, folder: Path) -> OpInfo:
+    if contents.form.decomposed:
         who = "by default" if runtime.DECOMPOSES else "because the target asks for it"
         return OpInfo(name=name, path="decomposed", reason=f"{runtime.NAME} decomposes it {who}")
+    if contents.target.platform == BROWSER:
+        return OpInfo(name=name, path="inlined", reason="A browser loads no op library")
     usable = native.available(runtime.BINDING)
     if not usable.ok and runtime.PORTABLE:
         return OpInfo(name=name, path="inlined", reason=usable.reason)

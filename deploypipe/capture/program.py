@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from deploypipe import layers
+from deploypipe import layers, processing
 from deploypipe.capture.deployed import deployed
 from deploypipe.capture.inputs import axes_of, drawn, enlarged, export_sizes, golden_sizes
 from deploypipe.capture.validate import output_names
@@ -20,6 +20,7 @@ from deploypipe.errors import DeployError, first_line
 from deploypipe.layers import Layer
 from deploypipe.parity import metric_for
 from deploypipe.predict import CHUNK, batch_axis, chunked, scores_of
+from deploypipe.processing import Processing
 from deploypipe.spec import Axis, ModelSpec, Predict
 from deploypipe.tensors import AxisRange, Case, TensorInfo, load_cases, save_cases
 
@@ -129,7 +130,8 @@ def capture(spec: ModelSpec, max_size: int | None, folder: Path, prepare: Prepar
 
     Raises:
         DeployError: The module fails on its example, cannot be exported with its dynamic axes, gives
-            something that is not a tensor, or uses an op that no op library provides.
+            something that is not a tensor, or uses an op that no op library provides, or its processing
+            does not fit its inputs and outputs.
     """
     import torch
 
@@ -140,10 +142,12 @@ def capture(spec: ModelSpec, max_size: int | None, folder: Path, prepare: Prepar
         exported = _export(spec, axes, module, exact=prepare is None)
         ops = custom_ops(exported)
         inputs, outputs = _tensor_infos(spec, exported)
+        ranges = {name: AxisRange(min=axis.min, max=axis.max) for name, axis in axes.items()}
+        processing.check(spec.processing or Processing(), inputs, outputs, ranges)
         facts = Facts(
             inputs=inputs,
             outputs=outputs,
-            axes={name: AxisRange(min=axis.min, max=axis.max) for name, axis in axes.items()},
+            axes=ranges,
             ops=ops,
             scores=dict(spec.baseline or scores_of(spec.evaluate, _eager(spec, inputs, outputs))),
             layers=layers.of(spec.module),

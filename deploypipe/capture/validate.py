@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from deploypipe.errors import DeployError, nearest
+from deploypipe.processing import Processing
 from deploypipe.spec import DEFAULT_MAX_SIZE, Axis, ModelSpec
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def resolve(spec: ModelSpec) -> ModelSpec:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", spec.name):
         raise DeployError(f"The model name '{spec.name}' cannot be a folder", "Use letters, digits, - and _.")
     _check_module(spec.module)
+    _check_processing(spec.processing)
     inputs = _tensors(spec.example_inputs)
     names = _names(spec.input_names, "input", len(inputs))
     axes = _axes(spec.dynamic_axes, names, inputs)
@@ -55,6 +57,14 @@ def _check_module(module: Any) -> None:
 
     if not isinstance(module, torch.nn.Module):
         raise DeployError(f"The module of the model is a {type(module).__name__}", "Give a torch.nn.Module.")
+
+
+def _check_processing(processing: Any) -> None:
+    if processing is not None and not isinstance(processing, Processing):
+        raise DeployError(
+            f"The processing of the model is a {type(processing).__name__}",
+            "Give a deploypipe.processing.Processing, or leave it out.",
+        )
 
 
 def _tensors(example_inputs: Any) -> tuple[torch.Tensor, ...]:

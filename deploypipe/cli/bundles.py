@@ -1,4 +1,4 @@
-"""`verify`, `inspect` and `run`: what can be done with a bundle that is there."""
+"""`verify`, `inspect`, `run` and `zip`: what can be done with a bundle that is there."""
 
 from __future__ import annotations
 
@@ -21,11 +21,16 @@ if TYPE_CHECKING:
     from deploypipe.bundle.manifest import Manifest, Verdict
 
 
-def verify(paths: Sequence[Path], as_json: bool) -> None:
+def verify(paths: Sequence[Path], key: Path | None, as_json: bool) -> None:
     """Verifies bundles in processes of their own; the test set is not part of a bundle, so scores are not run.
 
+    Args:
+        paths: Folders or zips.
+        key: The public key of who must have signed them, or None.
+        as_json: Prints JSON.
+
     Raises:
-        DeployError: A bundle is damaged; the others are verified all the same.
+        DeployError: A bundle is damaged or not signed so; the others are verified all the same.
     """
     from deploypipe.bundle.verify import verify as verify_bundle
 
@@ -33,7 +38,7 @@ def verify(paths: Sequence[Path], as_json: bool) -> None:
     damaged: list[DeployError] = []
     for path in paths:
         try:
-            finding = verify_bundle(path)
+            finding = verify_bundle(path, key=key)
         except DeployError as error:
             damaged.append(error)
             verdicts[str(path)] = {"passed": False, "damaged": error.message}
@@ -53,9 +58,10 @@ def verify(paths: Sequence[Path], as_json: bool) -> None:
 
 def inspect(path: Path, as_json: bool) -> None:
     """Prints a manifest, after checking the files."""
-    from deploypipe.bundle import integrity
+    from deploypipe.bundle import archive
 
-    manifest = integrity.check(path)
+    with archive.opened(path) as (_, manifest):
+        pass
     if as_json:
         print(manifest.model_dump_json(indent=2))
         return
@@ -71,13 +77,22 @@ def run(path: Path, inputs: Path, output: Path) -> None:
 
     if not inputs.is_file():
         raise DeployError(f"There is no file {inputs}", "Name an .npz file with one array per input.")
-    results = load(path).run(_arrays(inputs))
+    with load(path) as model:
+        results = model.run(_arrays(inputs))
     try:
         _save(output, results)
     except OSError as error:
         raise DeployError(f"{output} cannot be written: {error.strerror}", "Choose another --output.") from None
     shapes = ", ".join(f"{name} {array.dtype}{list(array.shape)}" for name, array in results.items())
     view.out().print(escape(f"{shapes} -> {output}"))
+
+
+def pack(path: Path, file: Path) -> None:
+    """Writes a bundle as a zip; on an error nothing is written."""
+    from deploypipe.bundle import archive
+
+    archive.pack_zip(path, file)
+    view.out().print(escape(f"{path} -> {file}, {view.size(file.stat().st_size)}"), soft_wrap=True)
 
 
 def _arrays(inputs: Path) -> dict[str, Any]:
@@ -138,6 +153,7 @@ def _facts(manifest: Manifest) -> None:
         *(("input", info.describe()) for info in manifest.inputs),
         *(("output", info.describe()) for info in manifest.outputs),
         *(("axis", f"{name}: {axis.min} to {axis.max}") for name, axis in manifest.axes.items()),
+        *(("processing", text) for text in manifest.processing.describe()),
         *(("budget", text) for text in manifest.budgets.describe()),
         *(("custom op", f"{op.name}: {op.path} {op.library or op.reason}") for op in manifest.ops),
         *(("file", f"{name}, {view.size(size)}") for name, size in manifest.sizes.items()),

@@ -1,4 +1,4 @@
-"""`runtimes install`: the environment of a runtime that cannot live beside the others."""
+"""`runtimes install`: the environment of a runtime or a tool that cannot live beside the others."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from rich.markup import escape
 
 from deploypipe import environments
 from deploypipe import runtimes as registry
+from deploypipe.bundle import signing
 from deploypipe.cli import view
 from deploypipe.environments import Environment
 from deploypipe.errors import DeployError
 
 
 def install(name: str, force: bool) -> None:
-    """Installs the environment of a runtime and prints where it is.
+    """Installs the environment of a runtime, or of what signs bundles, and prints where it is.
 
     Raises:
-        DeployError: There is no such runtime, it needs no environment, or it cannot be installed.
+        DeployError: There is nothing of that name, it needs no environment, or it cannot be installed.
     """
     environment = _environment(name)
     began = time.perf_counter()
@@ -30,6 +31,8 @@ def install(name: str, force: bool) -> None:
 
 
 def _environment(name: str) -> Environment:
+    if name == signing.NAME:
+        return signing.ENVIRONMENT
     runtime = registry.get(name)
     environment = getattr(runtime, "ENVIRONMENT", None)
     if isinstance(environment, Environment):

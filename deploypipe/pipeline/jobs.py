@@ -105,10 +105,10 @@ def check_targets(targets: Sequence[Target]) -> None:
 
     Raises:
         DeployError: A runtime or precision is unknown or not available, an artifact stands twice in a
-            target, or a target is for another platform.
+            target, or a target is for another platform, or for one that does not have the runtime.
     """
     for target in targets:
-        if target.platform not in ("host", targets_module.this_platform()):
+        if target.platform not in (targets_module.HOST, targets_module.BROWSER, targets_module.this_platform()):
             raise DeployError(
                 f"The target '{target.name}' is for {target.platform}; this is {targets_module.this_platform()}",
                 "Build it on such a machine: a bundle that cannot be run here cannot be verified.",
@@ -117,6 +117,7 @@ def check_targets(targets: Sequence[Target]) -> None:
         if twice := [folder for folder in folders if folders.count(folder) > 1]:
             raise DeployError(f"The target '{target.name}' asks for {twice[0]} twice", "Remove one of the two.")
         for request in target.artifacts:
+            _check_platform(request, target)
             _check_request(request)
 
 
@@ -154,3 +155,10 @@ def _check_request(request: ArtifactRequest) -> None:
     usable = runtime.available()
     if not usable.ok:
         raise DeployError(f"The runtime {runtime.NAME} cannot be used here", usable.reason)
+
+
+def _check_platform(request: ArtifactRequest, target: Target) -> None:
+    if target.platform == targets_module.BROWSER and not runtimes.get(request.runtime).PORTABLE:
+        raise DeployError(
+            f"The target '{target.name}' is for a browser, in which {request.runtime} does not run", "Take onnxruntime."
+        )

@@ -10,7 +10,7 @@ from torch import nn
 
 from deploypipe.errors import DeployError
 from deploypipe.spec import Evaluate, ModelSpec, Train
-from deploypipe.zoo import checkpoint, data, models, trained, training, tuning, weights
+from deploypipe.zoo import checkpoint, data, models, processing, trained, training, tuning, weights
 from deploypipe.zoo.checkpoint import Origin
 from deploypipe.zoo.data import Dataset, Split
 from deploypipe.zoo.definition import Definition
@@ -40,6 +40,7 @@ def model_spec(name: str, data_name: str, data_dir: Path | None, path: Path | No
         calibration=batches,
         evaluate=_evaluate(definition, dataset, classes),
         train=_train(definition, dataset, classes),
+        processing=processing.of(definition.prepare, dataset, classes),
     )
 
 

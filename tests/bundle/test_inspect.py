@@ -34,3 +34,9 @@ def test_budgets_are_shown(cli: Cli, onnx_bundle: Path) -> None:
     said = cli("inspect", onnx_bundle, code=0).stdout
     assert "artifact of 1.5 MB at most" in said
     assert "p90 of 20 ms at most" in said
+
+
+def test_processing_is_shown(cli: Cli, onnx_bundle: Path) -> None:
+    labels = {"outputs": {"y": {"labels": ["a", "b", "c"]}}}
+    edit(onnx_bundle, lambda table: table.update(processing=labels))
+    assert "processing  y: 3 classes" in cli("inspect", onnx_bundle, code=0).stdout

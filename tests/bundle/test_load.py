@@ -12,9 +12,11 @@ import torch
 import deploypipe
 from deploypipe import ModelSpec, installed
 from deploypipe.bundle import manifest as manifests
+from deploypipe.bundle.verify import verify
 from deploypipe.errors import DeployError
+from deploypipe.processing import Processing
 
-from .damage import edit, library, ones
+from .damage import change_golden, edit, library, mend, ones
 
 
 @pytest.mark.parametrize("bundle", ["onnx_bundle", "script_bundle"])
@@ -161,3 +163,98 @@ def test_scalars_go_in_and_come_out_as_scalars(own_cache: Path, tmp_path: Path) 
         assert (y == 3).all()
         assert following.shape == ()
         assert following == 4
+
+
+DIGITS = {
+    "inputs": {
+        "image": {"color": "gray", "resize": [{"height": 8, "width": 8, "method": "area"}], "mean": [0], "std": [1]}
+    },
+    "outputs": {"logits": {"labels": ["dark", "bright"]}},
+}
+
+
+@pytest.fixture
+def bright(own_cache: Path, tmp_path: Path) -> Path:
+    """A bundle that tells bright images from dark ones."""
+
+    class Bright(torch.nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            mean = image.mean((1, 2, 3)) - 0.5
+            return torch.stack([-mean, mean], 1)
+
+    spec = ModelSpec(
+        "bright",
+        Bright(),
+        (torch.rand(2, 1, 8, 8),),
+        ["image"],
+        ["logits"],
+        processing=Processing.model_validate(DIGITS),
+    )
+    return deploypipe.build(spec, out=tmp_path / "dist", runtimes=["onnxruntime"])[0].path
+
+
+def test_a_model_takes_images_and_names_classes(bright: Path) -> None:
+    with deploypipe.load(bright) as model:
+        outputs = model.run_image(np.full((480, 640, 3), 255, np.uint8))
+        np.testing.assert_allclose(outputs["logits"], [[-0.5, 0.5]], atol=1e-6)
+        (first, share), (second, rest) = model.classes("logits", outputs["logits"])
+        assert (first, second) == ("bright", "dark")
+        assert share == pytest.approx(1 / (1 + np.exp(-1)), rel=1e-6)
+        assert share + rest == pytest.approx(1)
+        assert model.classes("logits", model.run_image(np.zeros((3, 3), np.uint8))["logits"])[0][0] == "dark"
+        with pytest.raises(DeployError, match=r"no classes for 'logit'. Did you mean 'logits'\?"):
+            model.classes("logit", outputs["logits"])
+        with pytest.raises(DeployError, match=r"The image is float32\[8,8\]"):
+            model.run_image(np.zeros((8, 8), np.float32))
+
+
+def test_a_model_without_processing_takes_arrays_only(onnx_bundle: Path) -> None:
+    model = deploypipe.load(onnx_bundle)
+    with pytest.raises(DeployError, match=r"plain does not take one image. Run it on arrays"):
+        model.run_image(np.zeros((8, 8), np.uint8))
+    with pytest.raises(DeployError, match=r"names no classes for 'y'. Name them when the model is built"):
+        model.classes("y", ones(1, 3))
+
+
+def test_processing_that_does_not_fit_fails_before_anything_is_lowered(
+    plain: Any, own_cache: Path, tmp_path: Path
+) -> None:
+    for given, said in (
+        (Processing.model_validate(DIGITS | {"outputs": {}}), r"unknown input 'image'. Known are: x"),
+        (Processing.model_validate({"outputs": {"y": {"labels": ["a"]}}}), r"1 labels for y float32\[batch,3\]"),
+        ({"inputs": {}}, "The processing of the model is a dict"),
+    ):
+        with pytest.raises(DeployError, match=said):
+            deploypipe.build(plain(processing=given), out=tmp_path / "dist", runtimes=["onnxruntime"])
+    assert not (own_cache / "lower").exists()
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_loaded_model_verifies_the_form_that_runs(hashing_onnx: Path, native: bool) -> None:
+    verdict = deploypipe.load(hashing_onnx, native).verify()
+    form = "with op library" if native else "without op library"
+    assert verdict.passed
+    assert [(check.what, check.output) for check in verdict.checks] == [
+        (f"{form}, batch={size}", name) for size in (1, 5) for name in ("index", "t")
+    ]
+    sealed = manifests.read(hashing_onnx).verdict
+    assert sealed is not None
+    assert set(verdict.checks) <= set(sealed.checks)
+
+
+def test_a_loaded_model_that_gives_something_else_fails_as_in_verify(onnx_bundle: Path) -> None:
+    change_golden(onnx_bundle)
+    mend(onnx_bundle)
+    verdict = deploypipe.load(onnx_bundle).verify()
+    assert not verdict.passed
+    assert verdict.failures == verify(onnx_bundle).verdict.failures
+    assert verdict.failures[0].startswith("y: normalized_error ")
+
+
+def test_a_closed_model_does_not_run(hashing_script: Path) -> None:
+    model = deploypipe.load(hashing_script)
+    with model as same:
+        assert same is model
+    for use in (lambda: model(ones(1, 6)), model.verify, lambda: model.session.op_paths([ones(1, 6)], [])):
+        with pytest.raises(DeployError, match=r"The model is closed. Load the bundle again"):
+            use()

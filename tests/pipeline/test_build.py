@@ -15,6 +15,7 @@ from deploypipe import ModelSpec, pipeline, runtimes, target
 from deploypipe.capture import resolve
 from deploypipe.errors import DeployError, VerdictError
 from deploypipe.pipeline import Event, Outcome, Settings, keys
+from deploypipe.processing import ClassOutput, Processing
 
 ALL = {"capture": "reused", "lower": "reused", "verify": "reused"}
 NONE = dict.fromkeys(ALL, "done")
@@ -47,6 +48,7 @@ def test_a_second_build_reuses_every_stage(built: Any, plain: Any) -> None:
         {"dynamic_axes": {}},
         {"calibration": [(torch.zeros(3, 4),)]},
         {"evaluate": lambda _: 1.0},
+        {"processing": Processing(outputs={"y": ClassOutput(labels=("a", "b", "c"))})},
     ],
     ids=lambda fields: next(iter(fields)),
 )
@@ -190,3 +192,13 @@ def test_nothing_half_made_is_left_when_a_stage_is_interrupted(
         built(plain())
     assert list((own_cache / "lower").iterdir()) == []
     assert list((tmp_path / "dist").rglob("*")) == []
+
+
+def test_a_bundle_for_a_browser_holds_no_op_library(hashing: ModelSpec, own_cache: Path, tmp_path: Path) -> None:
+    table = {"name": "page", "platform": "browser", "artifact": [{"runtime": "onnxruntime"}]}
+    (bundle,) = deploypipe.build(hashing, target.parse(table, "page.toml"), out=tmp_path / "dist")
+    manifest = bundle.manifest
+    assert (manifest.platform, manifest.libraries()) == ("browser", ())
+    assert [(op.path, op.reason) for op in manifest.ops] == [("inlined", "A browser loads no op library")]
+    assert sorted(path.name for path in bundle.path.iterdir()) == ["golden.safetensors", "manifest.json", "model.onnx"]
+    assert deploypipe.load(bundle.path).verify().passed

@@ -17,7 +17,7 @@ def wanted(**fields: Any) -> target.Target:
 
 
 def test_without_a_choice_all_shipped_targets_are_built() -> None:
-    assert [each.name for each in pipeline.choose_targets([], [])] == ["laptop", "mobile", "server"]
+    assert [each.name for each in pipeline.choose_targets([], [])] == ["browser", "laptop", "mobile", "server"]
 
 
 def test_runtimes_alone_are_for_this_machine() -> None:
@@ -107,3 +107,11 @@ def test_a_file_in_the_place_of_the_output_folder_is_refused(tmp_path: Path) -> 
 def test_checking_the_output_folder_leaves_nothing_behind(tmp_path: Path) -> None:
     pipeline.check_out(tmp_path / "dist" / "deep")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_browser_runs_portable_artifacts_only(plain: Any) -> None:
+    (job,) = pipeline.jobs_of([plain()], [wanted(platform="browser")])
+    assert target.platform_of(job.target) == "browser"
+    assert target.platform_of(wanted()) == target.this_platform()
+    with pytest.raises(DeployError, match=r"'edge' is for a browser, in which torchscript does not run. Take onnx"):
+        pipeline.jobs_of([plain()], [wanted(platform="browser", artifact=[{"runtime": "torchscript"}])])
