@@ -75,19 +75,20 @@ def describe(path: Path) -> dict[str, Any]:
     return found
 
 
-def _compiler(platform: str | None) -> str:
+def compiler_path(platform: str | None) -> str:
+    """Returns the path of the C++ compiler for a platform, None being this one."""
     found = toolchain.compiler() if platform is None else toolchain.tool(toolchain.cross_compiler(platform))
     return found or ""
 
 
 def _stage(binding: str, source: OpSource, platform: str | None, file: str) -> tuple[Path, bool]:
-    compiler = _compiler(platform)
+    compiler = compiler_path(platform)
     tools = (platform, compiler, toolchain.compiler_version(compiler))
     # One tree for all runtimes and sources, so that each kernel and each binding is compiled only once.
     tree = cache.root() / "native-trees" / fingerprint.digest(str(PROJECT.directory), *tools)
     runtime = (binding, toolchain.installed_version(binding), str(_root(binding, platform)))
     key = fingerprint.digest(digest(source), file, *tools, *runtime)
-    with _locked(tree):
+    with locked(tree):
         return cache.stage("native", key, functools.partial(_make, tree, binding, source, platform, file))
 
 
@@ -97,7 +98,7 @@ def _root(binding: str, platform: str | None) -> Path | None:
 
 
 @contextlib.contextmanager
-def _locked(tree: Path) -> Iterator[None]:
+def locked(tree: Path) -> Iterator[None]:
     """Lets one process at a time work in a build tree; the others wait and then find the result."""
     tree.mkdir(parents=True, exist_ok=True)
     with (tree / "lock").open("w") as file:
@@ -109,10 +110,11 @@ def _make(tree: Path, binding: str, source: OpSource, platform: str | None, file
     log = tree / "build.log"
     log.write_text("")
     target = file.removeprefix("lib").removesuffix(".so")
+    what = f"the op library {target}"
     cmake = toolchain.tool("cmake") or "cmake"
     configure = [cmake, "-G", "Ninja", "-S", str(PROJECT.directory), "-B", str(tree)]
-    _run([*configure, *_settings(binding, source, platform)], log, target)
-    _run([cmake, "--build", str(tree), "--target", target, "-j", str(os.cpu_count() or 1)], log, target)
+    run([*configure, *_settings(binding, source, platform)], log, what)
+    run([cmake, "--build", str(tree), "--target", target, "-j", str(os.cpu_count() or 1)], log, what)
     shutil.copy2(tree / file, into)
 
 
@@ -128,17 +130,22 @@ def _settings(binding: str, source: OpSource, platform: str | None) -> list[str]
     if binding in variables:
         settings[variables[binding]] = _root(binding, platform)
     if platform is None:
-        settings["CMAKE_CXX_COMPILER"] = _compiler(platform)
+        settings["CMAKE_CXX_COMPILER"] = compiler_path(platform)
     else:
         settings["CMAKE_TOOLCHAIN_FILE"] = toolchain.toolchain_file(platform)
     return [f"-D{name}={value}" for name, value in settings.items()]
 
 
-def _run(command: list[str], log: Path, target: str) -> None:
+def run(command: list[str], log: Path, what: str) -> None:
+    """Runs one command of a build; what it says goes to the end of a log.
+
+    Raises:
+        DeployError: It failed; the text names what was built and the first errors.
+    """
     with log.open("a") as file:
         done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False)
     if done.returncode:
-        raise DeployError(f"Building the op library {target} failed:\n{_errors(log)}", f"The whole log is {log}.")
+        raise DeployError(f"Building {what} failed:\n{_errors(log)}", f"The whole log is {log}.")
 
 
 def _errors(log: Path) -> str:

@@ -1,0 +1,335 @@
+// Runs and times a bundle on a machine without Python: dp-bench BUNDLE [OPTIONS]
+//
+// It writes JSON lines, one object with an "event" each:
+//   opened   what was loaded, the time of that and the memory after it
+//   verdict  with --verify: what dp_verdict_json gives
+//   first    the first run after loading, cold: before the verdict and the warm-up; and which golden vector it was of
+//   sample   one for each run that was measured, written when all are done
+//   done     how many samples there were, and the most memory so far
+// Units: "ns" are nanoseconds of a clock that is never set (one dp_run; freeing its results is not in it); "load_ms"
+// are milliseconds of dp_open, which checks all digests; "rss_mb" and "peak_rss_mb" are megabytes of 10^6 bytes that
+// the process has in memory (VmRSS and VmHWM of Linux, null elsewhere; under an emulator, those of the emulator). Exit
+// status: 0, or 1 where the bundle fails (one sentence on stderr) or its verdict does, or 2 for wrong options.
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "deploypipe/deploypipe.h"
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kUsage =
+    R"(usage: dp-bench BUNDLE [OPTIONS]      BUNDLE is a folder, or a zip of one
+  --runtime-library FILE   shared library of the runtime; else the bundle's lib/, then the system
+  --backends FOLDER        backends that are libraries of their own; else beside libdeploypipe
+  --threads N              of one run; 1
+  --without-op-libraries   leave the op libraries of the bundle unused
+  --case N                 golden vector that is run, from 0; the one with the fewest input numbers
+  --warm-up N              runs that are not measured, after the first one; 10
+  --runs N                 runs that are measured, at most; 100
+  --seconds S              begin no further run after so many seconds
+  --verify                 hold the outputs against all golden vectors first
+  --mark                   write nothing to file 777 before, between and after the measured runs: an emulator that
+                           counts instructions can tell them apart by this system call, which fails on any machine
+)";
+
+constexpr std::size_t kMostRuns = 10'000'000;
+
+/// Wrong options: one sentence.
+struct Misuse : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// The SDK refused something.
+struct Failure : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+struct Options {
+  std::string bundle;
+  std::string runtime_library;
+  std::string backends;
+  std::int32_t threads = 1;
+  bool without_op_libraries = false;
+  std::optional<std::size_t> golden;
+  std::size_t warm_up = 10;
+  std::size_t runs = 100;
+  std::optional<double> seconds;
+  bool verify = false;
+  bool mark = false;
+};
+
+/// Reads the words of the command line in their order.
+class Words {
+ public:
+  Words(int count, char** words) : words_(words + 1, words + count) {}
+
+  bool done() const { return at_ == words_.size(); }
+  std::string_view next() { return words_[at_++]; }
+
+  std::string text(std::string_view option) {
+    if (done()) throw Misuse(std::string(option) + " needs a value");
+    return std::string(next());
+  }
+
+  template <class T>
+  T number(std::string_view option, T least, T most) {
+    const std::string word = text(option);
+    T value{};
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+    if (error == std::errc() && end == word.data() + word.size() && value >= least && value <= most) return value;
+    throw Misuse(std::string(option) + " needs a number from " + Json(least).dump() + " to " + Json(most).dump() +
+                 ", not '" + word + "'");
+  }
+
+ private:
+  std::vector<std::string_view> words_;
+  std::size_t at_ = 0;
+};
+
+void read(Options& options, std::string_view word, Words& words) {
+  if (word == "--runtime-library") {
+    options.runtime_library = words.text(word);
+  } else if (word == "--backends") {
+    options.backends = words.text(word);
+  } else if (word == "--threads") {
+    options.threads = words.number<std::int32_t>(word, 1, 1024);
+  } else if (word == "--without-op-libraries") {
+    options.without_op_libraries = true;
+  } else if (word == "--case") {
+    options.golden = words.number<std::size_t>(word, 0, kMostRuns);
+  } else if (word == "--warm-up") {
+    options.warm_up = words.number<std::size_t>(word, 0, kMostRuns);
+  } else if (word == "--runs") {
+    options.runs = words.number<std::size_t>(word, 1, kMostRuns);
+  } else if (word == "--seconds") {
+    options.seconds = words.number<double>(word, 0, 1e6);
+  } else if (word == "--verify") {
+    options.verify = true;
+  } else if (word == "--mark") {
+    options.mark = true;
+  } else if (word.starts_with('-')) {
+    throw Misuse("There is no option " + std::string(word));
+  } else if (!options.bundle.empty()) {
+    throw Misuse("One bundle at a time, not " + options.bundle + " and " + std::string(word));
+  } else {
+    options.bundle = word;
+  }
+}
+
+Options parse(int count, char** arguments) {
+  Options options;
+  Words words(count, arguments);
+  while (!words.done()) read(options, words.next(), words);
+  if (options.bundle.empty()) throw Misuse("No bundle is named");
+  return options;
+}
+
+void write(const Json& event) { std::puts(event.dump(-1, ' ', false, Json::error_handler_t::replace).c_str()); }
+
+/// A line of /proc/self/status in megabytes, or null.
+Json memory(std::string_view name) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(name)) return static_cast<double>(std::stoll(line.substr(name.size()))) * 1024 / 1e6;
+  }
+  return nullptr;
+}
+
+void check(dp_status status, const dp_error& error) {
+  if (status == DP_OK) return;
+  const std::string cure = error.cure;
+  throw Failure(std::string(error.message) + (cure.empty() ? "." : ". " + cure));
+}
+
+std::int64_t nanoseconds(Clock::duration span) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(span).count();
+}
+
+using Results = std::unique_ptr<dp_results, void (*)(dp_results*)>;
+
+/// A bundle that is open.
+class Model {
+ public:
+  explicit Model(const Options& options) {
+    dp_options how = DP_OPTIONS_INIT;
+    if (!options.runtime_library.empty()) how.runtime_library = options.runtime_library.c_str();
+    if (!options.backends.empty()) how.backend_folder = options.backends.c_str();
+    how.threads = options.threads;
+    how.without_op_libraries = options.without_op_libraries ? 1 : 0;
+    dp_error error;
+    dp_model* model = nullptr;
+    check(dp_open(options.bundle.c_str(), &how, &model, &error), error);
+    model_.reset(model);
+  }
+
+  dp_model* get() const { return model_.get(); }
+
+  Results golden(std::size_t number) const {
+    dp_error error;
+    dp_results* inputs = nullptr;
+    check(dp_golden_inputs(get(), number, &inputs, &error), error);
+    return {inputs, dp_results_free};
+  }
+
+ private:
+  std::unique_ptr<dp_model, void (*)(dp_model*)> model_{nullptr, dp_close};
+};
+
+std::int64_t numbers_in(const dp_results* tensors) {
+  std::int64_t total = 0;
+  for (std::size_t i = 0; i < dp_results_count(tensors); ++i) {
+    const dp_tensor& tensor = *dp_results_tensor(tensors, i);
+    std::int64_t count = 1;
+    for (std::int32_t axis = 0; axis < tensor.rank; ++axis) count *= tensor.shape[axis];
+    total += count;
+  }
+  return total;
+}
+
+std::size_t smallest_case(const Model& model) {
+  std::size_t smallest = 0;
+  std::int64_t fewest = -1;
+  for (std::size_t i = 0; i < dp_golden_count(model.get()); ++i) {
+    const std::int64_t count = numbers_in(model.golden(i).get());
+    if (fewest >= 0 && count >= fewest) continue;
+    smallest = i;
+    fewest = count;
+  }
+  return smallest;
+}
+
+std::size_t case_of(const Model& model, const Options& options) {
+  const std::size_t count = dp_golden_count(model.get());
+  if (count == 0) throw Failure("The bundle holds no golden vectors to run.");
+  if (!options.golden) return smallest_case(model);
+  if (*options.golden < count) return *options.golden;
+  throw Misuse("--case needs a number from 0 to " + std::to_string(count - 1));
+}
+
+/// One golden vector, ready to be run.
+class Bench {
+ public:
+  Bench(const Model& model, std::size_t number) : model_(model.get()), owned_(model.golden(number)) {
+    for (std::size_t i = 0; i < dp_results_count(owned_.get()); ++i) {
+      inputs_.push_back(*dp_results_tensor(owned_.get(), i));
+    }
+  }
+
+  /// Nanoseconds of one run.
+  std::int64_t run() const {
+    dp_error error;
+    dp_results* results = nullptr;
+    const auto start = Clock::now();
+    const dp_status status = dp_run(model_, inputs_.data(), inputs_.size(), &results, &error);
+    const auto end = Clock::now();
+    const Results owned(results, dp_results_free);
+    check(status, error);
+    return nanoseconds(end - start);
+  }
+
+  /// The measured runs. Nothing is written or allocated between them, so that they are all alike.
+  std::vector<std::int64_t> samples(const Options& options) const {
+    std::vector<std::int64_t> taken(options.runs);
+    std::size_t count = 0;
+    const auto start = Clock::now();
+    mark(options);
+    while (count < taken.size() && (count == 0 || !over(options, start))) {
+      taken[count++] = run();
+      mark(options);
+    }
+    taken.resize(count);
+    return taken;
+  }
+
+ private:
+  static bool over(const Options& options, Clock::time_point start) {
+    return options.seconds && std::chrono::duration<double>(Clock::now() - start).count() >= *options.seconds;
+  }
+
+  static void mark(const Options& options) {
+    constexpr int closed = 777;
+    if (options.mark && ::write(closed, "", 0) == 0) throw Failure("File 777 is open, so nothing can be marked by it.");
+  }
+
+  dp_model* model_;
+  Results owned_;
+  std::vector<dp_tensor> inputs_;
+};
+
+void write_opened(const Model& model, Clock::duration took) {
+  const Json manifest = Json::parse(dp_manifest(model.get()));
+  write({{"event", "opened"},
+         {"model", manifest.at("model")},
+         {"runtime", manifest.at("runtime").at("name")},
+         {"runtime_version", dp_runtime_version(model.get())},
+         {"sdk_version", dp_version()},
+         {"load_ms", static_cast<double>(nanoseconds(took)) / 1e6},
+         {"rss_mb", memory("VmRSS:")}});
+}
+
+/// Whether the bundle passed.
+bool write_verdict(const Model& model) {
+  dp_error error;
+  dp_verdict* verdict = nullptr;
+  check(dp_verify(model.get(), &verdict, &error), error);
+  const std::unique_ptr<dp_verdict, void (*)(dp_verdict*)> owned(verdict, dp_verdict_free);
+  Json event = {{"event", "verdict"}};
+  event.update(Json::parse(dp_verdict_json(verdict)));
+  write(event);
+  return dp_verdict_passed(verdict) != 0;
+}
+
+int measure(const Options& options) {
+  const auto start = Clock::now();
+  const Model model(options);
+  write_opened(model, Clock::now() - start);
+  const std::size_t number = case_of(model, options);
+  const Bench bench(model, number);
+  const std::int64_t first = bench.run();
+  if (options.verify && !write_verdict(model)) return 1;
+  write({{"event", "first"}, {"case", number}, {"ns", first}});
+  for (std::size_t i = 0; i < options.warm_up; ++i) bench.run();
+  const std::vector<std::int64_t> samples = bench.samples(options);
+  for (const std::int64_t sample : samples) write({{"event", "sample"}, {"ns", sample}});
+  write({{"event", "done"}, {"samples", samples.size()}, {"peak_rss_mb", memory("VmHWM:")}});
+  return 0;
+}
+
+int run(int count, char** arguments) {
+  try {
+    return measure(parse(count, arguments));
+  } catch (const Misuse& misuse) {
+    std::fprintf(stderr, "dp-bench: %s.\n", misuse.what());
+    return 2;
+  } catch (const std::exception& failure) {
+    std::fprintf(stderr, "dp-bench: %s\n", failure.what());
+    return 1;
+  }
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count == 2 && std::string_view(arguments[1]) == "--help") {
+    std::fputs(kUsage, stdout);
+    return 0;
+  }
+  return run(count, arguments);
+}
