@@ -145,6 +145,29 @@ def curves(
     Console(width=None if sys.stdout.isatty() else _WIDTH).print(measured.table(rows, seeds))
 
 
+@app.command()
+def serving(
+    bundle: Annotated[Path, typer.Argument(help="What is served.")],
+    clients: Annotated[
+        list[int] | None, typer.Option(min=1, help="Clients at the same time.  [default: 1, 8, 32]")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="For each kind of request and number of clients.")] = 10,
+    sessions: Annotated[int, typer.Option(min=1, help="As of the server.")] = 1,
+    batch_ms: Annotated[float | None, typer.Option(min=0, help="As of the server.")] = None,
+    output: Annotated[Path | None, typer.Option("--json", help="Also write the numbers to this file.")] = None,
+) -> None:
+    """Puts the example server under load; exit 1 where a request fails."""
+    _one_thread()
+    from benchmarks import serving as measured
+
+    options = ["--sessions", str(sessions), *(["--batch-ms", str(batch_ms)] if batch_ms is not None else [])]
+    lanes = measured.measure(bundle, clients or (1, 8, 32), seconds, options)
+    if output:
+        output.write_text(json.dumps(measured.numbers(lanes), indent=1) + "\n")
+    Console(width=None if sys.stdout.isatty() else _WIDTH).print(measured.table(lanes))
+    raise typer.Exit(1 if any(lane.errors for lane in lanes) else 0)
+
+
 def _tell(console: Console, lines: list[str]) -> None:
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
