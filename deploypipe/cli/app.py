@@ -19,6 +19,8 @@ ops_app = typer.Typer(help="Custom ops: list them, build their libraries, begin 
 app.add_typer(ops_app, name="ops")
 runtimes_app = typer.Typer()
 app.add_typer(runtimes_app, name="runtimes")
+sdk_app = typer.Typer(help="The C SDK that runs bundles inside an app.", no_args_is_help=True)
+app.add_typer(sdk_app, name="sdk")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Data = Annotated[str, typer.Option(help="Data set: digits or fashion-mnist.")]
@@ -65,10 +67,13 @@ def runtimes(context: typer.Context, as_json: Json = False) -> None:
 
 @runtimes_app.command("install")
 def install_runtime(
-    name: Annotated[str, typer.Argument(help="tflite-runtime, which needs an older numpy than the others.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="tflite-runtime, which needs an older numpy, or model-signing, which signs bundles."),
+    ],
     force: Annotated[bool, typer.Option(help="Replace the environment that is there.")] = False,
 ) -> None:
-    """Install a runtime into an environment of its own, and probe it."""
+    """Install a runtime, or what signs bundles, into an environment of its own, and probe it."""
     from deploypipe.cli import environments
 
     environments.install(name, force)
@@ -143,17 +148,19 @@ def compress(
 
 @app.command()
 def verify(
-    bundle: Annotated[list[Path], typer.Argument(help="Folders with a manifest.json.")], as_json: Json = False
+    bundle: Annotated[list[Path], typer.Argument(help="Folders with a manifest.json, or zips of them.")],
+    key: Annotated[Path | None, typer.Option(help="Public key of who must have signed them, a PEM file.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Check bundles again: files, golden vectors in a fresh process, and the path of each custom op."""
     from deploypipe.cli import bundles
 
-    bundles.verify(bundle, as_json)
+    bundles.verify(bundle, key, as_json)
 
 
 @app.command()
 def inspect(
-    bundle: Annotated[Path, typer.Argument(help="Folder with a manifest.json.")], as_json: Json = False
+    bundle: Annotated[Path, typer.Argument(help="Folder with a manifest.json, or a zip of it.")], as_json: Json = False
 ) -> None:
     """Show what a bundle holds and what was found when it was verified."""
     from deploypipe.cli import bundles
@@ -163,7 +170,7 @@ def inspect(
 
 @app.command()
 def run(
-    bundle: Annotated[Path, typer.Argument(help="Folder with a manifest.json.")],
+    bundle: Annotated[Path, typer.Argument(help="Folder with a manifest.json, or a zip of it.")],
     inputs: Annotated[Path, typer.Option("--input", help="An .npz with one array per input.")],
     output: Annotated[Path, typer.Option("--output", help="The .npz to write, one array per output.")],
 ) -> None:
@@ -171,6 +178,52 @@ def run(
     from deploypipe.cli import bundles
 
     bundles.run(bundle, inputs, output)
+
+
+@app.command("zip")
+def zip_bundle(
+    bundle: Annotated[Path, typer.Argument(help="Folder with a manifest.json.")],
+    file: Annotated[Path, typer.Argument(help="The zip to write.")],
+) -> None:
+    """Write a bundle as one file, for an app to carry; the same bundle gives the same bytes."""
+    from deploypipe.cli import bundles
+
+    bundles.pack(bundle, file)
+
+
+@app.command()
+def sign(
+    bundle: Annotated[Path, typer.Argument(help="Folder with a manifest.json.")],
+    key: Annotated[Path, typer.Option(help="Private key, a PEM file without a password.")],
+) -> None:
+    """Sign a bundle, so that `verify --key` tells whether it is still what its maker made."""
+    from deploypipe.cli import signing
+
+    signing.sign(bundle, key)
+
+
+@app.command()
+def embed(
+    bundle: Annotated[Path, typer.Argument(help="Folder with a manifest.json.")],
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder for the project.")],
+    kind: Annotated[str, typer.Option("--for", help="cpp, python, browser, android or ios.")],
+) -> None:
+    """Write a ready project with a bundle inside, which verifies it where it runs."""
+    from deploypipe.cli import embed as embedding
+
+    embedding.embed(bundle, kind, folder)
+
+
+@app.command("export-triton")
+def export_triton(
+    bundle: Annotated[Path, typer.Argument(help="Folder with a manifest.json.")],
+    folder: Annotated[Path, typer.Argument(help="Model repository; the model becomes a folder in it.")],
+    mount: Annotated[str, typer.Option(help="Where Triton sees the repository.")] = "/models",
+) -> None:
+    """Write a bundle as a model of NVIDIA's Triton Inference Server."""
+    from deploypipe.cli import triton
+
+    triton.export(bundle, folder, mount)
 
 
 @ops_app.command("list")
@@ -198,3 +251,14 @@ def new_op(name: Annotated[str, typer.Argument(help="Of the op, its namespace an
     from deploypipe.cli import ops
 
     ops.new(name)
+
+
+@sdk_app.command("install")
+def install_sdk(
+    folder: Annotated[Path, typer.Argument(help="Receives include, lib and bin.")],
+    platform: Annotated[str | None, typer.Option(help="Build for another platform, such as linux-aarch64.")] = None,
+) -> None:
+    """Build the C SDK with every backend that can be built here, and install it into a folder."""
+    from deploypipe.cli import sdk
+
+    sdk.install(folder, platform)
