@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["Axis", "ModelSpec", "OpSpec", "build", "load"]
+__all__ = ["Axis", "ClassOutput", "ImageInput", "ModelSpec", "OpSpec", "Processing", "Resize", "build", "load"]
 
 _HOMES = {
     "Axis": "deploypipe.spec",
+    "ClassOutput": "deploypipe.processing",
+    "ImageInput": "deploypipe.processing",
     "ModelSpec": "deploypipe.spec",
     "OpSpec": "deploypipe.oplib.spec",
+    "Processing": "deploypipe.processing",
+    "Resize": "deploypipe.processing",
     "build": "deploypipe.pipeline",
     "load": "deploypipe.bundle.load",
 }

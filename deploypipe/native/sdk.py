@@ -156,11 +156,22 @@ def _make(work: Path, settings: list[str], into: Path) -> None:
 
 
 def copy(sdk: Sdk, folder: Path) -> None:
-    """Copies an installed SDK to a folder.
+    """Copies an installed SDK to a folder, over an older one that is there.
 
     Raises:
-        DeployError: Something else is there.
+        DeployError: Something else is there, or the folder cannot be written.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / "include" / "deploypipe").is_dir():
-        raise DeployError(f"{folder} is not empty and holds no SDK", "Name a new folder.")
-    shutil.copytree(sdk.folder, folder, symlinks=True, dirs_exist_ok=True)
+    try:
+        if not (folder / "include" / "deploypipe").is_dir() and folder.exists() and any(folder.iterdir()):
+            raise DeployError(f"{folder} is not empty and holds no SDK", "Name a new folder.")
+        for path in sdk.folder.rglob("*"):
+            if path.is_symlink() or path.is_file():
+                _replace(path, folder / path.relative_to(sdk.folder))
+    except OSError as error:
+        raise DeployError(f"{folder} cannot be written: {error.strerror}", "Name another folder.") from None
+
+
+def _replace(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    shutil.copy2(path, target, follow_symlinks=False)

@@ -1,6 +1,6 @@
 /**
- * Calls the modules of an app in Node.js: {function: [arguments, ...]} from standard input, {function: [result, ...]} to
- * standard output.
+ * Calls the modules of an app in Node.js: {function: [arguments, ...]} from standard input, {function: [result, ...]}
+ * to standard output.
  * usage: node calls.mjs APP
  */
 import { join } from "node:path";

@@ -72,7 +72,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
     def build(name: str) -> Path:
         out = tmp_path_factory.mktemp("dist")
-        return deploypipe.build(zoo.spec(name), out=out, targets=["browser"])[0].path
+        bundle: Path = deploypipe.build(zoo.spec(name), out=out, targets=["browser"])[0].path
+        return bundle
 
     return build
 

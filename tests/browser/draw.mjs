@@ -8,10 +8,38 @@ import { withBrowser, withServer } from "./chromium.mjs";
 const [app, screenshot, digit, scheme] = argv.slice(2);
 /** As one draws it: strokes of points in a unit square. */
 const DIGITS = {
-  0: [Array.from({ length: 33 }, (_, i) => [0.5 + 0.17 * Math.sin((i * Math.PI) / 16), 0.5 - 0.28 * Math.cos((i * Math.PI) / 16)])],
-  1: [[[0.45, 0.3], [0.52, 0.22], [0.51, 0.78]]],
-  4: [[[0.48, 0.2], [0.3, 0.56], [0.68, 0.55]], [[0.58, 0.38], [0.55, 0.8]]],
-  7: [[[0.32, 0.24], [0.66, 0.23], [0.52, 0.5], [0.45, 0.8]]],
+  0: [
+    Array.from({ length: 33 }, (_, i) => [
+      0.5 + 0.17 * Math.sin((i * Math.PI) / 16),
+      0.5 - 0.28 * Math.cos((i * Math.PI) / 16),
+    ]),
+  ],
+  1: [
+    [
+      [0.45, 0.3],
+      [0.52, 0.22],
+      [0.51, 0.78],
+    ],
+  ],
+  4: [
+    [
+      [0.48, 0.2],
+      [0.3, 0.56],
+      [0.68, 0.55],
+    ],
+    [
+      [0.58, 0.38],
+      [0.55, 0.8],
+    ],
+  ],
+  7: [
+    [
+      [0.32, 0.24],
+      [0.66, 0.23],
+      [0.52, 0.5],
+      [0.45, 0.8],
+    ],
+  ],
 };
 
 async function drawOn(page, strokes) {

@@ -37,7 +37,7 @@ def test_lists_are_json_too(cli: Cli) -> None:
     assert {"mlp", "lltm", "gcwsnet", "mobilenet_v3_small"} <= set(models["models"])
     assert {"digits", "fashion-mnist"} <= set(models["data"])
     targets = json.loads(cli("targets", "--json", code=0).stdout)
-    assert [each["name"] for each in targets] == ["laptop", "mobile", "server"]
+    assert [each["name"] for each in targets] == ["browser", "laptop", "mobile", "server"]
     assert targets[0]["artifact"][0]["runtime"] == "onnxruntime"
     found = json.loads(cli("runtimes", "--json", code=0).stdout)
     assert list(found) == list(runtimes.NAMES)

@@ -64,3 +64,4 @@ def test_the_command_keeps_off_other_folders(cli: Cli, tree: Path, tmp_path: Pat
     said = cli("sdk", "install", tmp_path, code=2).stderr
     assert "is not empty and holds no SDK" in said
     assert not (tmp_path / "include").exists()
+    assert "cannot be written" in cli("sdk", "install", tmp_path / "notes.txt", code=2).stderr

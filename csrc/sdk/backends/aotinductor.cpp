@@ -106,13 +106,11 @@ class Tensors {
 
   /// A tensor on the bytes of somebody else.
   Owned wrap(const View& view) const {
-    const auto code = std::find_if(functions_.dtypes.begin(), functions_.dtypes.end(),
-                                   [&](const auto& pair) { return pair.first == view.dtype; });
     const std::vector<std::int64_t> strides = strides_of(view.shape);
     Handle made = nullptr;
     // A model only reads its inputs, which the C functions have no word for.
     check(functions_.create_tensor_from_blob(const_cast<void*>(view.data), rank(view.shape), view.shape.data(),
-                                             strides.data(), 0, code->second, cpu_, 0, &made));
+                                             strides.data(), 0, functions_.codes.at(view.dtype), cpu_, 0, &made));
     return own(made);
   }
 
@@ -149,8 +147,8 @@ class Tensors {
   }
 
   dp_dtype dtype_of(std::int32_t code, const std::string& name) const {
-    for (const auto& [dtype, known] : functions_.dtypes) {
-      if (known == code) return dtype;
+    for (int dtype = DP_FLOAT32; dtype <= DP_BOOL; ++dtype) {
+      if (functions_.codes.at(static_cast<std::size_t>(dtype)) == code) return static_cast<dp_dtype>(dtype);
     }
     throw Error(DP_UNSUPPORTED, "The output " + name + " is of a type that the SDK has not", kBuildAgain);
   }
@@ -185,16 +183,13 @@ class AotiSession : public Session {
   std::vector<Tensor> run(const std::vector<View>& inputs) override {
     set_threads();
     std::vector<Owned> owned;
+    owned.reserve(inputs.size());
     for (const View& input : inputs) owned.push_back(tensors_.wrap(input));
-    std::vector<Handle> given;
-    for (Owned& tensor : owned) given.push_back(tensor.release());
-    std::vector<Handle> made(outputs_.size(), nullptr);
-    if (!model_.run(given, made, ops_)) fail();
-    std::vector<Owned> results;
-    for (Handle tensor : made) results.push_back(tensors_.own(tensor));
     std::vector<Tensor> copies;
-    for (std::size_t i = 0; i < results.size(); ++i)
-      copies.push_back(tensors_.copy(results[i].get(), outputs_[i].name));
+    copies.reserve(outputs_.size());
+    for (const Owned& result : call(owned)) {
+      copies.push_back(tensors_.copy(result.get(), outputs_[copies.size()].name));
+    }
     return copies;
   }
 
@@ -204,6 +199,18 @@ class AotiSession : public Session {
     std::uint32_t now = 0;
     functions_->get_num_threads(&now);
     if (now != static_cast<std::uint32_t>(threads_)) functions_->set_num_threads(threads_);
+  }
+
+  /// Takes the inputs.
+  std::vector<Owned> call(std::vector<Owned>& inputs) {
+    std::vector<Handle> given(inputs.size());
+    std::transform(inputs.begin(), inputs.end(), given.begin(), [](Owned& input) { return input.release(); });
+    std::vector<Handle> made(outputs_.size(), nullptr);
+    if (!model_.run(given, made, ops_)) fail();
+    std::vector<Owned> results;
+    results.reserve(made.size());
+    for (Handle tensor : made) results.push_back(tensors_.own(tensor));
+    return results;
   }
 
   [[noreturn]] void fail() {

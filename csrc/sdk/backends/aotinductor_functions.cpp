@@ -42,13 +42,13 @@ Functions functions_of(const dp::Library& library) {
   find(library, "torch_exception_get_what_without_backtrace", found.exception);
   find(library, "torch_get_num_threads", found.get_num_threads);
   find(library, "_ZN2at15set_num_threadsEi", found.set_num_threads);
-  found.dtypes = {{{DP_FLOAT32, code(library, "aoti_torch_dtype_float32")},
-                   {DP_FLOAT64, code(library, "aoti_torch_dtype_float64")},
-                   {DP_INT8, code(library, "aoti_torch_dtype_int8")},
-                   {DP_UINT8, code(library, "aoti_torch_dtype_uint8")},
-                   {DP_INT32, code(library, "aoti_torch_dtype_int32")},
-                   {DP_INT64, code(library, "aoti_torch_dtype_int64")},
-                   {DP_BOOL, code(library, "aoti_torch_dtype_bool")}}};
+  found.codes[DP_FLOAT32] = code(library, "aoti_torch_dtype_float32");
+  found.codes[DP_FLOAT64] = code(library, "aoti_torch_dtype_float64");
+  found.codes[DP_INT8] = code(library, "aoti_torch_dtype_int8");
+  found.codes[DP_UINT8] = code(library, "aoti_torch_dtype_uint8");
+  found.codes[DP_INT32] = code(library, "aoti_torch_dtype_int32");
+  found.codes[DP_INT64] = code(library, "aoti_torch_dtype_int64");
+  found.codes[DP_BOOL] = code(library, "aoti_torch_dtype_bool");
   return found;
 }
 

@@ -8,7 +8,6 @@
 #include <memory>
 #include <string>
 #include <type_traits>
-#include <utility>
 
 #include "error.h"
 #include "library.h"
@@ -48,8 +47,8 @@ struct Functions {
   Status (*get_num_threads)(std::uint32_t* count);
   /// at::set_num_threads(int): of this thread, and of those that ask from now on. The C functions have nothing for it.
   void (*set_num_threads)(int count);
-  /// Codes of libtorch for the dtypes that the SDK has.
-  std::array<std::pair<dp_dtype, std::int32_t>, 7> dtypes;
+  /// Codes of libtorch for the dtypes of the SDK; a dp_dtype is the index.
+  std::array<std::int32_t, DP_BOOL + 1> codes;
 };
 
 /// What the library of a model offers.

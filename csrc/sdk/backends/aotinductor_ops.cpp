@@ -15,9 +15,9 @@ namespace {
                   "Build the bundle for torchscript.");
 }
 
-Value value_of(Handle tensor) { return reinterpret_cast<std::uintptr_t>(tensor); }
+Value value_of(Handle tensor) { return std::bit_cast<std::uintptr_t>(tensor); }
 
-Handle tensor_of(Value value) { return reinterpret_cast<Handle>(static_cast<std::uintptr_t>(value)); }
+Handle tensor_of(Value value) { return std::bit_cast<Handle>(static_cast<std::uintptr_t>(value)); }
 
 OpCall::Argument argument_of(const dp::Node& given, const std::string& target) {
   if (given.has("as_tensor")) return {OpCall::Kind::kTensor, 0};

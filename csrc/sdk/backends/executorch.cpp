@@ -161,6 +161,7 @@ class ExecutorchSession : public Session {
     const Code code = method_.execute();
     if (code != Code::Ok) throw Error(DP_RUNTIME_FAILED, "ExecuTorch fails: " + words_of(code));
     std::vector<Tensor> results;
+    results.reserve(outputs_.size());
     for (std::size_t i = 0; i < outputs_.size(); ++i) results.push_back(copy(method_.get_output(i), outputs_[i].name));
     return results;
   }

@@ -70,7 +70,7 @@ class Heap final : public executorch::runtime::MemoryAllocator {
  public:
   Heap() : MemoryAllocator(0, nullptr) {}
 
-  void* allocate(std::size_t size, std::size_t alignment = kDefaultAlignment) override {
+  void* allocate(std::size_t size, std::size_t alignment) override {
     if (!isPowerOf2(alignment)) return nullptr;
     const auto aligned = static_cast<std::align_val_t>(std::max(alignment, kDefaultAlignment));
     Block block(operator new(std::max<std::size_t>(size, 1), aligned, std::nothrow), Free{aligned});

@@ -74,6 +74,7 @@ class TorchScriptSession : public Session {
     if (at::get_num_threads() != threads_) at::set_num_threads(threads_);
     const c10::InferenceMode no_gradients;
     std::vector<c10::IValue> given;
+    given.reserve(inputs.size());
     for (const View& input : inputs) given.emplace_back(wrap(input));
     try {
       return copies(module_.forward(std::move(given)));
@@ -97,6 +98,7 @@ class TorchScriptSession : public Session {
     std::vector<c10::IValue> values{result};
     if (result.isTuple()) values = result.toTupleRef().elements().vec();
     std::vector<Tensor> tensors;
+    tensors.reserve(values.size());
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (!values[i].isTensor()) throw Error(DP_UNSUPPORTED, "The model gives more than tensors", kBuildAgain);
       const std::string name = i < outputs_.size() ? outputs_[i].name : std::to_string(i);

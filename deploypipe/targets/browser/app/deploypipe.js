@@ -89,7 +89,11 @@ export class Model {
       const failures = checks.filter((each) => !each.passed).map(describeCheck);
       return { passed: !failures.length, checks, failures };
     } catch (error) {
-      return { passed: false, checks: [], failures: [error instanceof DeployError ? error.describe() : firstLine(error)] };
+      return {
+        passed: false,
+        checks: [],
+        failures: [error instanceof DeployError ? error.describe() : firstLine(error)],
+      };
     }
   }
 
@@ -125,7 +129,10 @@ export class Model {
     const [input, ...others] = this.manifest.inputs;
     const info = this.manifest.processing.inputs.get(input.name);
     if (!info || others.length) {
-      throw new DeployError(`The manifest does not say how an image becomes the inputs of ${this.manifest.model}`, "Use run.");
+      throw new DeployError(
+        `The manifest does not say how an image becomes the inputs of ${this.manifest.model}`,
+        "Use run.",
+      );
     }
     return { [input.name]: prepare(image, info) };
   }
@@ -133,12 +140,16 @@ export class Model {
   /**
    * The classes of one row of an output, the most probable first.
    * @param {Record<string, Tensor>} outputs What a run gave.
-   * @param {{output?: string, row?: number}} [which] The first output that the manifest describes as classes, and row 0.
+   * @param {{output?: string, row?: number}} [which] The first output that has classes, and row 0.
    * @returns {Class[]}
    */
   classes(outputs, { output = [...this.manifest.processing.outputs.keys()][0], row = 0 } = {}) {
     const info = this.manifest.processing.outputs.get(output);
-    if (!info) throw new DeployError(`The manifest does not name classes of ${output ?? this.manifest.model}`, "Use the output as it is.");
+    if (!info)
+      throw new DeployError(
+        `The manifest does not name classes of ${output ?? this.manifest.model}`,
+        "Use the output as it is.",
+      );
     return classesOf(outputs[output], row, info);
   }
 
@@ -179,9 +190,15 @@ export class Model {
     const { inputNames, outputNames } = session;
     const { artifact, inputs, outputs } = this.manifest;
     if (inputNames.length !== inputs.length || outputNames.length !== outputs.length) {
-      throw new DeployError(`${artifact} has other inputs or outputs than its manifest says`, "Build the bundle again.");
+      throw new DeployError(
+        `${artifact} has other inputs or outputs than its manifest says`,
+        "Build the bundle again.",
+      );
     }
-    const feeds = tensors.map(({ dtype, shape, data }, index) => [inputNames[index], new this.#ort.Tensor(dtype, data, shape)]);
+    const feeds = tensors.map(({ dtype, shape, data }, index) => [
+      inputNames[index],
+      new this.#ort.Tensor(dtype, data, shape),
+    ]);
     const results = await ran(session, Object.fromEntries(feeds));
     return Object.fromEntries(outputs.map(({ name }, index) => [name, plain(results[outputNames[index]])]));
   }
@@ -211,14 +228,24 @@ const plain = (tensor) => ({ dtype: tensor.type, shape: [...tensor.dims], data: 
  */
 function checkHost({ runtime, inputs, outputs }, ort) {
   if (runtime.name !== RUNTIME) {
-    throw new DeployError(`This bundle is for ${runtime.name}; in a browser runs ${RUNTIME}`, "Build it with `--target browser`.");
+    throw new DeployError(
+      `This bundle is for ${runtime.name}; in a browser runs ${RUNTIME}`,
+      "Build it with `--target browser`.",
+    );
   }
   const found = ort.env.versions.web;
   if (older(found, runtime.min_version)) {
-    throw new DeployError(`The bundle needs onnxruntime ${runtime.min_version}; ${found} is installed`, "Install a newer one.");
+    throw new DeployError(
+      `The bundle needs onnxruntime ${runtime.min_version}; ${found} is installed`,
+      "Install a newer one.",
+    );
   }
   const strange = [...inputs, ...outputs].find((info) => !Object.hasOwn(ARRAYS, info.dtype));
-  if (strange) throw new DeployError(`The dtype of ${describe(strange)} has no array in JavaScript`, "Let the model take and give float32.");
+  if (strange)
+    throw new DeployError(
+      `The dtype of ${describe(strange)} has no array in JavaScript`,
+      "Let the model take and give float32.",
+    );
 }
 
 /**
@@ -240,6 +267,9 @@ async function load(ort, name, bytes) {
   try {
     return await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
   } catch (error) {
-    throw new DeployError(`onnxruntime-web cannot load ${name}: ${firstLine(error)}`, "Build the bundle with `--target browser`.");
+    throw new DeployError(
+      `onnxruntime-web cannot load ${name}: ${firstLine(error)}`,
+      "Build the bundle with `--target browser`.",
+    );
   }
 }

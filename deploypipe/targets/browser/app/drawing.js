@@ -50,8 +50,8 @@ export class Drawing {
   }
 
   /**
-   * Paints it as the models know digits: light on dark, as high as the square and in the middle of it, in a line so thick
-   * that digits of long and of short lines have the same ink.
+   * Paints it as the models know digits: light on dark, as high as the square and in the middle of it, in a line so
+   * thick that digits of long and of short lines have the same ink.
    * @returns {ImageData}
    */
   image() {

@@ -15,7 +15,9 @@ async function verdict(url) {
 }
 
 function report(found) {
-  const lines = found.passed ? [`pass: ${found.checks.length} checks`] : found.failures.map((failure) => `FAIL ${failure}`);
+  const lines = found.passed
+    ? [`pass: ${found.checks.length} checks`]
+    : found.failures.map((failure) => `FAIL ${failure}`);
   console.log(lines.join("\n"));
   return found.passed ? 0 : 1;
 }

@@ -28,7 +28,12 @@ function made(name, text, kind = "") {
 /** @param {Manifest} manifest @param {string} version */
 export function showAbout(manifest, version) {
   const bytes = manifest.sizes.get(manifest.artifact) ?? 0;
-  const parts = [manifest.model, manifest.request.precision, `${(bytes / 1e6).toFixed(1)} MB`, `onnxruntime-web ${version}`];
+  const parts = [
+    manifest.model,
+    manifest.request.precision,
+    `${(bytes / 1e6).toFixed(1)} MB`,
+    `onnxruntime-web ${version}`,
+  ];
   element("about").textContent = parts.join(" · ");
 }
 
@@ -109,7 +114,11 @@ function bar(each, best) {
   const item = made("li", "", best ? "best" : "");
   const fill = made("span", "", "fill");
   fill.style.setProperty("--share", String(each.probability));
-  item.append(made("span", each.label, "name"), made("span", "", "track"), made("span", percent(each.probability), "share"));
+  item.append(
+    made("span", each.label, "name"),
+    made("span", "", "track"),
+    made("span", percent(each.probability), "share"),
+  );
   item.children[1].append(fill);
   return item;
 }

@@ -35,7 +35,10 @@ export function readCases(bytes, inputs, outputs) {
     const count = 1 + [...tensors.keys()].reduce((last, key) => Math.max(last, caseNumber(key)), -1);
     const cases = [];
     for (let number = 0; number < count; number++) {
-      cases.push({ inputs: side(tensors, number, "inputs", inputs), outputs: side(tensors, number, "outputs", outputs) });
+      cases.push({
+        inputs: side(tensors, number, "inputs", inputs),
+        outputs: side(tensors, number, "outputs", outputs),
+      });
     }
     return cases;
   } catch (error) {
@@ -81,7 +84,9 @@ function found(tensors, key) {
  */
 export function readTensors(bytes) {
   const start = LENGTH_BYTES + headerLength(bytes);
-  const entries = Object.entries(headerOf(bytes.subarray(LENGTH_BYTES, start))).filter(([key]) => key !== "__metadata__");
+  const entries = Object.entries(headerOf(bytes.subarray(LENGTH_BYTES, start))).filter(
+    ([key]) => key !== "__metadata__",
+  );
   const spans = entries.map(([key, entry]) => spanOf(key, entry));
   checkCover(spans, bytes.length - start);
   return new Map(spans.map((span) => [span.key, tensorOf(span, bytes.subarray(start + span.begin, start + span.end))]));

@@ -34,7 +34,8 @@ export function prepare(image, info) {
   const data = new Float32Array(planes.length * width * height);
   planes.forEach(({ values }, channel) => {
     const [start, step] = first ? [channel * values.length, 1] : [channel, planes.length];
-    for (let i = 0; i < values.length; i++) data[start + i * step] = (values[i] - info.mean[channel]) / info.std[channel];
+    for (let i = 0; i < values.length; i++)
+      data[start + i * step] = (values[i] - info.mean[channel]) / info.std[channel];
   });
   const shape = first ? [1, planes.length, height, width] : [1, height, width, planes.length];
   return { dtype: "float32", shape, data };
@@ -57,7 +58,10 @@ function channelsOf({ width, height, data }) {
   const pixels = elements([width, height]);
   const channels = data.length / pixels;
   if (pixels > 0 && [1, 3, 4].includes(channels)) return channels;
-  throw new DeployError(`The image is ${width} x ${height} with ${data.length} bytes`, "Give 1, 3 or 4 bytes for each pixel.");
+  throw new DeployError(
+    `The image is ${width} x ${height} with ${data.length} bytes`,
+    "Give 1, 3 or 4 bytes for each pixel.",
+  );
 }
 
 /**

@@ -27,16 +27,21 @@ export async function check(source, maxBytes) {
   checkTotal(source, manifest, maxBytes);
   refuseStrangers(source, manifest);
   const files = new Map();
-  for (const [name, digest] of manifest.files) files.set(name, await checkFile(source, name, digest, manifest.sizes.get(name)));
+  for (const [name, digest] of manifest.files)
+    files.set(name, await checkFile(source, name, digest, manifest.sizes.get(name)));
   return { manifest, files };
 }
 
 /** @param {Source} source */
 async function readManifest(source) {
   const found = await source.read(FILE, LARGEST_MANIFEST);
-  if (!found) throw new DeployError(`${source.name} is not a bundle: it has no ${FILE}`, "Name the folder that holds it.");
+  if (!found)
+    throw new DeployError(`${source.name} is not a bundle: it has no ${FILE}`, "Name the folder that holds it.");
   if (found.length > LARGEST_MANIFEST) {
-    throw new DeployError(`The manifest of ${source.name} has ${found.length} bytes; ${LARGEST_MANIFEST} are the most`, DISTRUST);
+    throw new DeployError(
+      `The manifest of ${source.name} has ${found.length} bytes; ${LARGEST_MANIFEST} are the most`,
+      DISTRUST,
+    );
   }
   return parse(found.bytes, source.name);
 }
@@ -48,12 +53,17 @@ async function readManifest(source) {
 function checkNames(source, manifest) {
   for (const name of manifest.files.keys()) {
     if (name.length > LONGEST_NAME || /[\p{C}]/u.test(name)) {
-      throw new DeployError(`The manifest of ${source.name} names a file that cannot be: ${quoted(name.slice(0, LONGEST_NAME))}`, CURE);
+      throw new DeployError(
+        `The manifest of ${source.name} names a file that cannot be: ${quoted(name.slice(0, LONGEST_NAME))}`,
+        CURE,
+      );
     }
-    if (leaves(name)) throw new DeployError(`The manifest of ${source.name} names a file outside of it: ${name}`, DISTRUST);
+    if (leaves(name))
+      throw new DeployError(`The manifest of ${source.name} names a file outside of it: ${name}`, DISTRUST);
   }
   for (const name of neededFiles(manifest)) {
-    if (!manifest.files.has(name)) throw new DeployError(`The manifest of ${source.name} uses ${name} but does not list it`, CURE);
+    if (!manifest.files.has(name))
+      throw new DeployError(`The manifest of ${source.name} uses ${name} but does not list it`, CURE);
   }
 }
 
@@ -64,7 +74,8 @@ function checkNames(source, manifest) {
 const quoted = (name) => `'${JSON.stringify(name).slice(1, -1)}'`;
 
 /** @param {string} name */
-const leaves = (name) => !name || name === "." || name.startsWith("/") || name.includes("\\") || name.split("/").includes("..");
+const leaves = (name) =>
+  !name || name === "." || name.startsWith("/") || name.includes("\\") || name.split("/").includes("..");
 
 /**
  * @param {Source} source
@@ -82,7 +93,8 @@ function checkTotal(source, manifest, maxBytes) {
  */
 function refuseStrangers(source, manifest) {
   const stranger = source.names().find((name) => !UNLISTED.includes(name) && !manifest.files.has(name));
-  if (stranger) throw new DeployError(`${source.name} holds ${quoted(stranger)}, which its manifest does not list`, CURE);
+  if (stranger)
+    throw new DeployError(`${source.name} holds ${quoted(stranger)}, which its manifest does not list`, CURE);
 }
 
 /**
@@ -109,7 +121,10 @@ async function checkFile(source, name, digest, size) {
 async function sha256(bytes) {
   const subtle = globalThis.crypto?.subtle;
   if (!subtle) {
-    throw new DeployError("SHA-256 needs crypto.subtle, which a page has in a secure context only", "Serve it over https, or from localhost.");
+    throw new DeployError(
+      "SHA-256 needs crypto.subtle, which a page has in a secure context only",
+      "Serve it over https, or from localhost.",
+    );
   }
   const digest = new Uint8Array(await subtle.digest("SHA-256", /** @type {BufferSource} */ (bytes)));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -16,7 +16,7 @@ const RESIZE = rule.record({
 });
 const IMAGE = rule.record({
   kind: rule.optional(rule.oneOf("image"), "image"),
-  color: rule.oneOf("gray", "rgb"),
+  color: /** @type {rule.Rule<"gray" | "rgb">} */ (rule.oneOf("gray", "rgb")),
   layout: rule.optional(rule.oneOf("NCHW", "NHWC"), "NCHW"),
   resize: rule.optional(rule.list(RESIZE, 0, MOST_RESIZES), []),
   mean: rule.list(rule.finite),

@@ -10,13 +10,15 @@ import { isFloat } from "./tensors.js";
 /**
  * RMS of the difference over the standard deviation of the reference; 0 is equal.
  *
- * A constant reference is measured against its magnitude, and a zero reference absolutely. Non-finite values must sit at
- * the same places, else the error is infinite.
+ * A constant reference is measured against its magnitude, and a zero reference absolutely. Non-finite values must sit
+ * at the same places, else the error is infinite.
  * @param {ArrayLike<number>} output
  * @param {ArrayLike<number>} reference
  */
 export function normalizedError(output, reference) {
+  /** @type {number[]} */
   const ref = [];
+  /** @type {number[]} */
   const out = [];
   for (let i = 0; i < reference.length; i++) {
     if (!Number.isFinite(reference[i])) {
@@ -96,7 +98,14 @@ function threeDigits(value) {
   return down ? `${kept}e${power}` : value.toExponential(2);
 }
 
-/** @returns {Check} */
+/**
+ * @param {string} what
+ * @param {string} output
+ * @param {string} metric
+ * @param {number} value
+ * @param {number} limit
+ * @returns {Check}
+ */
 function check(what, output, metric, value, limit) {
   const finite = Number.isFinite(value);
   return { what, output, metric, value: finite ? value : null, limit, passed: finite && value <= limit };

@@ -23,7 +23,10 @@ import { describe, isFloat } from "./tensors.js";
 export function classesOf(output, row, info) {
   const size = info.labels.length;
   if (output.shape.at(-1) !== size || !(Number.isInteger(row) && row >= 0 && row < output.data.length / size)) {
-    throw new DeployError(`[${output.shape.join(",")}] has no row ${row} of ${size} classes`, "Give an output, and one of its rows.");
+    throw new DeployError(
+      `[${output.shape.join(",")}] has no row ${row} of ${size} classes`,
+      "Give an output, and one of its rows.",
+    );
   }
   const values = Array.from(output.data.subarray(row * size, (row + 1) * size), Number);
   const probabilities = info.softmax ? softmax(values) : values;
@@ -37,8 +40,10 @@ export function classesOf(output, row, info) {
  * @param {Manifest} manifest
  */
 export function checkProcessing(manifest) {
-  for (const [name, image] of manifest.processing.inputs) checkImage(named(name, manifest.inputs, "input"), image, manifest);
-  for (const [name, classes] of manifest.processing.outputs) checkClasses(named(name, manifest.outputs, "output"), classes);
+  for (const [name, image] of manifest.processing.inputs)
+    checkImage(named(name, manifest.inputs, "input"), image, manifest);
+  for (const [name, classes] of manifest.processing.outputs)
+    checkClasses(named(name, manifest.outputs, "output"), classes);
 }
 
 /**
@@ -48,7 +53,10 @@ export function checkProcessing(manifest) {
  */
 function named(name, infos, side) {
   const info = infos.find((each) => each.name === name);
-  const known = infos.map((each) => each.name).sort().join(", ");
+  const known = infos
+    .map((each) => each.name)
+    .sort()
+    .join(", ");
   if (!info) throw new DeployError(`The processing names an unknown ${side} '${name}'`, `Known are: ${known}.`);
   return info;
 }
@@ -61,16 +69,27 @@ function named(name, infos, side) {
 function checkImage(info, image, manifest) {
   const channels = CHANNELS[image.color];
   const last = image.resize.at(-1);
-  const wanted = image.layout === "NCHW" ? [1, channels, last?.height, last?.width] : [1, last?.height, last?.width, channels];
+  const wanted =
+    image.layout === "NCHW" ? [1, channels, last?.height, last?.width] : [1, last?.height, last?.width, channels];
   const takes = (/** @type {number | string} */ axis, /** @type {number | undefined} */ size) => {
     const range = manifest.axes.get(String(axis));
-    return size === undefined || axis === size || (typeof axis === "string" && (!range || (range.min <= size && size <= range.max)));
+    return (
+      size === undefined ||
+      axis === size ||
+      (typeof axis === "string" && (!range || (range.min <= size && size <= range.max)))
+    );
   };
   const values = image.mean.length === channels && image.std.length === channels;
-  const fits = info.dtype === "float32" && info.shape.length === 4 && info.shape.every((axis, place) => takes(axis, wanted[place]));
+  const fits =
+    info.dtype === "float32" &&
+    info.shape.length === 4 &&
+    info.shape.every((axis, place) => takes(axis, wanted[place]));
   if (!values || !fits) {
     const shape = wanted.map((size) => size ?? "any").join(",");
-    throw new DeployError(`The processing gives float32[${shape}] to ${describe(info)}`, "Correct its layout, color or resize.");
+    throw new DeployError(
+      `The processing gives float32[${shape}] to ${describe(info)}`,
+      "Correct its layout, color or resize.",
+    );
   }
 }
 

@@ -75,12 +75,16 @@ export const either = (first, second) => (value, place) => {
  * @param {number} most
  * @returns {Rule<T[]>}
  */
-export const list = (of, least = 0, most = Infinity) => (value, place) => {
-  if (!Array.isArray(value)) throw broken(value, place, "Input should be a valid tuple");
-  if (value.length < least) throw new Broken(place, `Tuple should have at least ${least} item after validation, not ${value.length}`);
-  if (value.length > most) throw new Broken(place, `Tuple should have at most ${most} items after validation, not ${value.length}`);
-  return value.map((item, index) => of(item, `${place}.${index}`));
-};
+export const list =
+  (of, least = 0, most = Infinity) =>
+  (value, place) => {
+    if (!Array.isArray(value)) throw broken(value, place, "Input should be a valid tuple");
+    if (value.length < least)
+      throw new Broken(place, `Tuple should have at least ${least} item after validation, not ${value.length}`);
+    if (value.length > most)
+      throw new Broken(place, `Tuple should have at most ${most} items after validation, not ${value.length}`);
+    return value.map((item, index) => of(item, `${place}.${index}`));
+  };
 
 /**
  * A table with any keys.
@@ -89,11 +93,14 @@ export const list = (of, least = 0, most = Infinity) => (value, place) => {
  * @param {number} most
  * @returns {Rule<Map<string, T>>}
  */
-export const table = (of, most = Infinity) => (value, place) => {
-  const items = Object.entries(object(value, place));
-  if (items.length > most) throw new Broken(place, `Dictionary should have at most ${most} items after validation, not ${items.length}`);
-  return new Map(items.map(([key, item]) => [key, of(item, `${place}.${key}`)]));
-};
+export const table =
+  (of, most = Infinity) =>
+  (value, place) => {
+    const items = Object.entries(object(value, place));
+    if (items.length > most)
+      throw new Broken(place, `Dictionary should have at most ${most} items after validation, not ${items.length}`);
+    return new Map(items.map(([key, item]) => [key, of(item, `${place}.${key}`)]));
+  };
 
 /**
  * A value that may be missing or null.
@@ -102,7 +109,8 @@ export const table = (of, most = Infinity) => (value, place) => {
  * @param {D} otherwise
  * @returns {Rule<T | D>}
  */
-export const optional = (of, otherwise) => (value, place) => (value === undefined || value === null ? otherwise : of(value, place));
+export const optional = (of, otherwise) => (value, place) =>
+  value === undefined || value === null ? otherwise : of(value, place);
 
 /**
  * A table with these keys; others are left alone.
@@ -112,8 +120,10 @@ export const optional = (of, otherwise) => (value, place) => (value === undefine
  */
 export const record = (fields) => (value, place) => {
   const given = object(value, place);
-  const read = ([key, rule]) => [key, rule(Object.hasOwn(given, key) ? given[key] : undefined, place ? `${place}.${key}` : key)];
-  return Object.fromEntries(Object.entries(fields).map(read));
+  const field = (/** @type {string} */ key) => (Object.hasOwn(given, key) ? given[key] : undefined);
+  const below = place ? `${place}.` : "";
+  const read = Object.entries(fields).map(([key, rule]) => [key, rule(field(key), below + key)]);
+  return Object.fromEntries(read);
 };
 
 /**

@@ -117,7 +117,8 @@ async function download(url, limit) {
  * The length that a server announces, where it is that of the content.
  * @param {Response} response
  */
-const announced = (response) => (response.headers.has("content-encoding") ? 0 : Number(response.headers.get("content-length")));
+const announced = (response) =>
+  response.headers.has("content-encoding") ? 0 : Number(response.headers.get("content-length"));
 
 /**
  * @param {string} name

@@ -52,7 +52,13 @@ export function elements(shape) {
  */
 export function checkInputs(infos, axes, given) {
   const names = Object.keys(given).sort();
-  if (names.join("\0") !== infos.map((info) => info.name).sort().join("\0")) {
+  if (
+    names.join("\0") !==
+    infos
+      .map((info) => info.name)
+      .sort()
+      .join("\0")
+  ) {
     const wanted = infos.map(describe).join(", ");
     throw new DeployError(`The inputs are ${names.join(", ") || "nothing"}`, `Give exactly: ${wanted}.`);
   }
@@ -90,7 +96,10 @@ function dtypeOf(name, tensor) {
   const dtype = tensor?.dtype ?? found[0]?.[0];
   const fits = found.some(([known]) => known === dtype) && Array.isArray(tensor.shape);
   if (!fits || elements(tensor.shape) !== tensor.data.length) {
-    throw new DeployError(`Input '${name}' is no tensor`, "Give {shape, data}: sizes, and a typed array of as many elements.");
+    throw new DeployError(
+      `Input '${name}' is no tensor`,
+      "Give {shape, data}: sizes, and a typed array of as many elements.",
+    );
   }
   return dtype;
 }

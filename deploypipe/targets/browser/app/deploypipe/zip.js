@@ -17,7 +17,14 @@ const FILE_TYPE = 0xf000;
 const KNOWN_TYPES = [0, 0x8000, 0x4000];
 
 /**
- * @typedef {{name: string, method: number, flags: number, packed: number, size: number, type: number, offset: number}} Entry
+ * @typedef {object} Entry
+ * @property {string} name
+ * @property {number} flags
+ * @property {number} method How it is packed.
+ * @property {number} packed Bytes in the zip.
+ * @property {number} size Bytes, unpacked.
+ * @property {number} type Of file.
+ * @property {number} offset Of its local header.
  */
 
 /**
@@ -69,8 +76,13 @@ export async function readZipEntry(bytes, entry, bundle) {
 function readEnd(view, bundle) {
   const end = view.byteLength - END.bytes;
   if (end < 0 || view.getUint32(end, true) !== END.signature) throw broken(bundle, "it does not end as one");
-  const [count, bytes, start] = [view.getUint16(end + 10, true), view.getUint32(end + 12, true), view.getUint32(end + 16, true)];
-  if (count > MOST_ENTRIES) throw new DeployError(`${bundle} has ${count} entries; ${MOST_ENTRIES} are the most`, DISTRUST);
+  const [count, bytes, start] = [
+    view.getUint16(end + 10, true),
+    view.getUint32(end + 12, true),
+    view.getUint32(end + 16, true),
+  ];
+  if (count > MOST_ENTRIES)
+    throw new DeployError(`${bundle} has ${count} entries; ${MOST_ENTRIES} are the most`, DISTRUST);
   if (start + bytes !== end || view.getUint16(end + 20, true)) throw broken(bundle, "it holds more than its entries");
   return { count, start };
 }
@@ -117,8 +129,10 @@ function readEntry(view, bytes, place, bundle) {
  */
 function packedBytes(bytes, entry, bundle) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (!has(view, entry.offset, LOCAL.bytes, LOCAL.signature)) throw broken(bundle, `${entry.name} is not where it should be`);
-  const start = entry.offset + LOCAL.bytes + view.getUint16(entry.offset + 26, true) + view.getUint16(entry.offset + 28, true);
+  if (!has(view, entry.offset, LOCAL.bytes, LOCAL.signature))
+    throw broken(bundle, `${entry.name} is not where it should be`);
+  const start =
+    entry.offset + LOCAL.bytes + view.getUint16(entry.offset + 26, true) + view.getUint16(entry.offset + 28, true);
   if (start + entry.packed > bytes.length) throw broken(bundle, `${entry.name} is cut off`);
   return bytes.subarray(start, start + entry.packed);
 }
