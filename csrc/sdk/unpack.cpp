@@ -61,19 +61,20 @@ Manifest manifest_of(Zip& zip, const std::string& shown) {
   return parse_manifest(std::move(text), shown);
 }
 
+/// Throws Error where the zip does not hold a file in its size.
+void check_listed(const Zip& zip, const std::string& name, const FileInfo& info, const std::string& shown) {
+  const auto entry = zip.entries().find(name);
+  if (entry == zip.entries().end()) throw Error(DP_BAD_BUNDLE, name + " is missing in " + shown, kGetAnother);
+  if (entry->second.size == static_cast<std::uint64_t>(info.size)) return;
+  throw Error(DP_BAD_BUNDLE,
+              name + " in " + shown + " has " + std::to_string(entry->second.size) + " bytes instead of " +
+                  std::to_string(info.size),
+              kGetAnother);
+}
+
 /// Throws Error where the zip does not hold what the manifest lists, or more.
 void compare(const Zip& zip, const Manifest& manifest, const std::string& shown) {
-  for (const auto& [name, info] : manifest.files) {
-    const auto entry = zip.entries().find(name);
-    if (entry == zip.entries().end()) {
-      throw Error(DP_BAD_BUNDLE, name + " is missing in " + shown, kGetAnother);
-    }
-    if (entry->second.size == static_cast<std::uint64_t>(info.size)) continue;
-    throw Error(DP_BAD_BUNDLE,
-                name + " in " + shown + " has " + std::to_string(entry->second.size) + " bytes instead of " +
-                    std::to_string(info.size),
-                kGetAnother);
-  }
+  for (const auto& [name, info] : manifest.files) check_listed(zip, name, info, shown);
   for (const auto& [name, entry] : zip.entries()) {
     if (name == kManifestFile || name == kSignatureFile || manifest.files.contains(name)) continue;
     throw Error(DP_BAD_BUNDLE, shown + " holds " + quoted(name) + ", which its manifest does not list", kGetAnother);

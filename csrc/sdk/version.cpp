@@ -44,16 +44,12 @@ bool compatible(const std::string& package, const std::string& built_for, const 
   return here.size() >= there.size() && std::equal(there.begin(), there.end(), here.begin());
 }
 
-void check_abi(const Manifest& manifest, const std::string& found) {
-  for (const OpInfo& op : manifest.ops) {
-    for (const auto& [package, built_for] : op.abi) {
-      if (op.library.empty() || compatible(package, built_for, found)) continue;
-      throw Error(
-          DP_UNSUPPORTED,
-          "The op library of this bundle was built for " + package + " " + built_for + "; " + found + " is installed",
-          "Build the bundle again with the version that is installed here.");
-    }
-  }
+void check_abi(const std::string& package, const std::string& built_for, const std::string& found) {
+  if (compatible(package, built_for, found)) return;
+  throw Error(
+      DP_UNSUPPORTED,
+      "The op library of this bundle was built for " + package + " " + built_for + "; " + found + " is installed",
+      "Build the bundle again with the version that is installed here.");
 }
 
 }  // namespace
@@ -98,7 +94,11 @@ void check_host(const Manifest& manifest, const std::string& runtime_version, bo
                 "The op library of this bundle is for " + manifest.platform + "; this is " + this_platform(),
                 "Build it for this platform.");
   }
-  if (told) check_abi(manifest, runtime_version);
+  if (!told) return;
+  for (const OpInfo& op : manifest.ops) {
+    if (op.library.empty()) continue;
+    for (const auto& [package, built_for] : op.abi) check_abi(package, built_for, runtime_version);
+  }
 }
 
 }  // namespace dp

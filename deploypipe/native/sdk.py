@@ -119,8 +119,8 @@ def _stage(platform: str | None, backends: tuple[str, ...]) -> Path:
 
 
 def _digest() -> str:
-    """Returns a digest of all sources of the SDK."""
-    folders = (_source(), PROJECT.directory / "toolchains")
+    """Returns a digest of all sources of the SDK, which shares its account of LiteRT with the binding."""
+    folders = (_source(), PROJECT.directory / "bindings", PROJECT.directory / "toolchains")
     found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     digests = {str(path.relative_to(PROJECT.directory)): fingerprint.file_digest(path) for path in found}
     return fingerprint.digest(digests)

@@ -13,16 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deploypipe import cache
 from deploypipe.embed import get, write
-from deploypipe.errors import DeployError
-from deploypipe.native import sdk
+from tests.sdk import emulated
 
 Embed = Callable[..., Path]
 Shell = Callable[..., "subprocess.CompletedProcess[str]"]
-
-ARM = "linux-aarch64"
-EMULATOR = "qemu-aarch64 -L /usr/aarch64-linux-gnu"
 
 
 @pytest.fixture
@@ -79,21 +74,7 @@ def altered(onnx_bundle: Path, tmp_path: Path) -> Callable[..., Path]:
     return alter
 
 
-@pytest.fixture(scope="session")
-def arm_sdk() -> Path:
-    """The installed SDK for 64-bit ARM."""
-    if shutil.which("qemu-aarch64") is None:
-        pytest.skip("there is no qemu-aarch64")
-    try:
-        return sdk.tree(ARM, ("onnxruntime",))
-    except DeployError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="session")
-def arm_runtime() -> Path:
-    """ONNX Runtime for 64-bit ARM."""
-    found = sorted((cache.root() / "arm64" / "onnxruntime" / "capi").glob("libonnxruntime.so*"))
-    if not found:
-        pytest.skip("there is no ONNX Runtime for 64-bit ARM: run scripts/arm64")
-    return found[0]
+@pytest.fixture
+def emulator(tmp_path: Path) -> str:
+    """What stands before a program for 64-bit ARM."""
+    return " ".join(emulated.launcher(tmp_path / "board"))

@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 import deploypipe
-from deploypipe.embed import get
+from deploypipe.embed import get, write
 from deploypipe.embed.steps import runtime_library
 from deploypipe.native import sdk, toolchain
 from deploypipe.processing import classes, prepare
+from tests.sdk import emulated
 
 from . import elf
-from .conftest import ARM, EMULATOR, Embed, Shell
+from .conftest import Embed, Shell
 
 HERE = Path(__file__).parent
 TEMPLATE = get("android").folder
@@ -167,15 +168,11 @@ def test_it_exports_what_kotlin_declares(here: Path) -> None:
 @pytest.fixture(scope="module")
 def arm(zoo_bundles: dict[str, Path], shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The project, and the folder in which its own CMake file has built it with the cross compiler of Linux."""
-    from deploypipe.embed import write
-
-    if shutil.which("qemu-aarch64") is None or sdk.sysroot(ARM) is None:
-        pytest.skip("there is no qemu-aarch64, or no zlib for 64-bit ARM: run scripts/sysroot")
     home = tmp_path_factory.mktemp("arm")
     project = write(zoo_bundles["lltm"], get("android"), home / "project").place
     settings = {
-        "CMAKE_TOOLCHAIN_FILE": toolchain.toolchain_file(ARM),
-        "CMAKE_PREFIX_PATH": sdk.sysroot(ARM),
+        "CMAKE_TOOLCHAIN_FILE": toolchain.toolchain_file(emulated.PLATFORM),
+        "CMAKE_PREFIX_PATH": sdk.sysroot(emulated.PLATFORM),
         "CMAKE_BUILD_TYPE": "Debug",
         "CMAKE_CXX_FLAGS_DEBUG": "-O0",
         "CMAKE_CXX_FLAGS": f"'{java_headers()}'",
@@ -189,7 +186,7 @@ def arm(zoo_bundles: dict[str, Path], shell: Shell, tmp_path_factory: pytest.Tem
 @pytest.mark.slow
 def test_the_project_for_arm_verifies_and_runs_its_asset_in_an_emulator(
     arm: tuple[Path, Path],
-    arm_runtime: Path,
+    emulator: str,
     zoo_bundles: dict[str, Path],
     pixels: Path,
     digit: np.ndarray[Any, Any],
@@ -197,12 +194,14 @@ def test_the_project_for_arm_verifies_and_runs_its_asset_in_an_emulator(
     tmp_path: Path,
 ) -> None:
     project, build = arm
-    zlib = f"{sdk.sysroot(ARM)}/lib"
-    options = f"-L{build} -ldeploypipe_jni -Wl,-rpath-link,{build}/sdk:{zlib}"
-    shell(compile_line("aarch64-linux-gnu-g++", options, HERE / "fake_jvm.cpp", tmp_path / "fake_jvm"), tmp_path)
-    words = f"{project}/app/src/main/assets/model.dpb.zip {arm_runtime} {tmp_path} {pixels}"
-    said = shell(f"{EMULATOR} -E LD_LIBRARY_PATH={build}:{build}/sdk:{zlib} ./fake_jvm {words}", tmp_path).stdout
-    judge(said, zoo_bundles["lltm"], digit)
+    paths = f"-Wl,-rpath,{build}:{build}/sdk,-rpath-link,{sdk.sysroot(emulated.PLATFORM)}/lib"
+    compiler = toolchain.cross_compiler(emulated.PLATFORM)
+    shell(
+        compile_line(compiler, f"-L{build} -ldeploypipe_jni {paths}", HERE / "fake_jvm.cpp", Path("fake_jvm")), tmp_path
+    )
+    library = emulated.runtime_library("onnxruntime")
+    words = f"{project}/app/src/main/assets/model.dpb.zip {library} {tmp_path} {pixels}"
+    judge(shell(f"{emulator} ./fake_jvm {words}", tmp_path).stdout, zoo_bundles["lltm"], digit)
 
 
 @pytest.mark.slow

@@ -13,13 +13,13 @@ import pytest
 from PIL import Image
 
 import deploypipe
-from deploypipe import fingerprint, native
 from deploypipe.bundle import integrity
 from deploypipe.embed.steps import runtime_library
 from deploypipe.native import sdk, toolchain
 from deploypipe.processing import classes, prepare
+from tests.sdk import emulated
 
-from .conftest import ARM, EMULATOR, Embed, Shell
+from .conftest import Embed, Shell
 
 Digit = np.ndarray[Any, Any]
 
@@ -126,41 +126,23 @@ def test_a_bundle_that_does_something_else_here_fails_the_test(app: Path, shell:
     assert "does not do on this machine what it did where it was built" in done.stderr
 
 
-def ported(bundle: Path, copy: Path) -> Path:
-    """Copies a bundle with the op library for 64-bit ARM in the place of its own."""
-    shutil.copytree(bundle, copy)
-    name = "lib/libdeploypipe_onnxruntime.so"
-    shutil.copyfile(native.library("onnxruntime", platform=ARM), copy / name)
-    manifest = json.loads((copy / "manifest.json").read_text())
-    manifest["platform"] = ARM
-    manifest["sizes"][name] = (copy / name).stat().st_size
-    manifest["files"][name] = fingerprint.file_digest(copy / name)
-    (copy / "manifest.json").write_text(json.dumps(manifest))
-    return copy
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["lltm", "gcwsnet"])
 def test_the_same_program_for_arm_says_the_same_in_an_emulator(
-    zoo_bundles: dict[str, Path],
-    digit: Digit,
-    shell: Shell,
-    embed: Embed,
-    arm_sdk: Path,
-    arm_runtime: Path,
-    tmp_path: Path,
-    name: str,
+    zoo_bundles: dict[str, Path], digit: Digit, shell: Shell, embed: Embed, emulator: str, tmp_path: Path, name: str
 ) -> None:
-    project = embed(ported(zoo_bundles[name], tmp_path / "ported"), "cpp")
-    libraries = f"{sdk.sysroot(ARM)}/lib"
-    settings = (
-        f"-DCMAKE_TOOLCHAIN_FILE={toolchain.toolchain_file(ARM)} -DCMAKE_PREFIX_PATH={arm_sdk} "
-        f"-DCMAKE_EXE_LINKER_FLAGS=-Wl,-rpath-link,{libraries}"
-    )
-    shell(f"cmake -G Ninja -B build {settings} && cmake --build build", project)
+    project = embed(emulated.bundle_for_it(zoo_bundles[name], tmp_path), "cpp")
+    settings = {
+        "CMAKE_TOOLCHAIN_FILE": toolchain.toolchain_file(emulated.PLATFORM),
+        "CMAKE_PREFIX_PATH": sdk.tree(emulated.PLATFORM),
+        "CMAKE_EXE_LINKER_FLAGS": f"-Wl,-rpath-link,{sdk.sysroot(emulated.PLATFORM)}/lib",
+    }
+    words = " ".join(f"-D{key}={value}" for key, value in settings.items())
+    shell(f"cmake -G Ninja -B build {words} && cmake --build build", project)
     Image.fromarray(digit).save(project / "digit.png")
-    words = f"{EMULATOR} -E LD_LIBRARY_PATH={libraries} build/classify digit.png --runtime-library {arm_runtime}"
-    assert same(told(shell(words, project).stdout), expected(zoo_bundles[name], digit))
+    library = emulated.runtime_library("onnxruntime")
+    done = shell(f"{emulator} build/classify digit.png --runtime-library {library}", project)
+    assert same(told(done.stdout), expected(zoo_bundles[name], digit))
 
 
 def test_the_runtime_of_the_installed_package_is_named(onnx_bundle: Path) -> None:

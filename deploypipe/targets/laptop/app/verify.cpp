@@ -2,15 +2,14 @@
 #include <cstdio>
 #include <deploypipe/deploypipe.hpp>
 #include <exception>
-#include <string_view>
 
 // Of the build: empty, or a file.
-constexpr std::string_view kRuntimeLibrary = RUNTIME_LIBRARY;
+constexpr const char* kRuntimeLibrary = RUNTIME_LIBRARY;
 
 int main(int count, char** words) {
   try {
     dp_options options = DP_OPTIONS_INIT;
-    if (!kRuntimeLibrary.empty()) options.runtime_library = kRuntimeLibrary.data();
+    if (*kRuntimeLibrary != '\0') options.runtime_library = kRuntimeLibrary;
     deploypipe::Model model(count > 1 ? words[1] : "bundle", options);
     const deploypipe::Verdict verdict = model.verify();
     std::puts(verdict.json().c_str());
