@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deploypipe import cache
 from deploypipe.native import toolchain
 from deploypipe.native.sources import PROJECT
 
@@ -35,15 +36,15 @@ def _has_fuzzer(folder: Path) -> bool:
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the fuzzers."""
-    folder, cmake = tmp_path_factory.mktemp("fuzz"), toolchain.tool("cmake")
-    if not _has_fuzzer(folder):
+    """The folder of the fuzzers, which stay in the cache: ASan makes them slow to compile."""
+    folder, cmake = cache.folder("sdk-fuzz"), toolchain.tool("cmake")
+    if not _has_fuzzer(tmp_path_factory.mktemp("smallest")):
         pytest.skip("clang++ with libFuzzer is not installed")
     settings = ["-DSDK_FUZZ=ON", "-DCMAKE_CXX_COMPILER=clang++", f"-DCMAKE_MAKE_PROGRAM={toolchain.tool('ninja')}"]
-    configure = [cmake, "-G", "Ninja", "-S", PROJECT.directory / "sdk", "-B", folder / "build", *settings]
-    for command in (configure, [cmake, "--build", folder / "build"]):
+    configure = [cmake, "-G", "Ninja", "-S", PROJECT.directory / "sdk", "-B", folder, *settings]
+    for command in (configure, [cmake, "--build", folder]):
         subprocess.run([str(word) for word in command], check=True, capture_output=True)
-    return folder / "build" / "fuzz"
+    return folder / "fuzz"
 
 
 @pytest.mark.parametrize("name", ["manifest", "golden", "zip"])

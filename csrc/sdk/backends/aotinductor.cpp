@@ -63,6 +63,8 @@ class Model {
   }
 
  private:
+  /// The library stays mapped, a few hundred KiB and the weights, until the threads that used it have ended: it keeps a
+  /// text for each of them.
   struct Close {
     void operator()(void* library) const { dlclose(library); }
   };
