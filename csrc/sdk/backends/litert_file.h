@@ -116,7 +116,7 @@ class File {
   static void add_codes(const Api& api, Subgraph subgraph, std::set<std::string>& codes) {
     const auto nodes = get<std::size_t>(api.nodes, subgraph);
     for (std::size_t i = 0; i < nodes; ++i) {
-      const Node node = get<Node>(api.node_at, subgraph, i);
+      auto* const node = get<Node>(api.node_at, subgraph, i);
       if (get<OpCode>(api.code_of, node) == kCustom) codes.insert(get<const char*>(api.custom_code, node));
     }
   }

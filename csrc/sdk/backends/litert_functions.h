@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -128,11 +129,12 @@ template <class Handle>
 using Owned = std::unique_ptr<std::remove_pointer_t<Handle>, void (*)(Handle)>;
 
 /// A function of LiteRT failed; it is turned into an Error where it is known what that means.
-struct Failed {
-  Status status;
+class Failed : public std::exception {
+ public:
+  explicit Failed(Status status) : status_(status) {}
 
   std::string text() const {
-    switch (status) {
+    switch (status_) {
       case 1:
         return "invalid argument";
       case 2:
@@ -150,13 +152,16 @@ struct Failed {
       case 501:
         return "the file is not a model";
       default:
-        return "status " + std::to_string(status);
+        return "status " + std::to_string(status_);
     }
   }
+
+ private:
+  Status status_;
 };
 
 inline void check(Status status) {
-  if (status != kOk) throw Failed{status};
+  if (status != kOk) throw Failed(status);
 }
 
 /// What a function writes to its last argument.

@@ -177,7 +177,8 @@ class CompiledSignature {
   void* memory_of(TensorBuffer buffer, std::size_t size) const {
     try {
       if (get<std::size_t>(api_.buffer_size, buffer) >= size) return get<void*>(api_.buffer_memory, buffer);
-    } catch (const Failed&) {  // it gives no memory
+    } catch (const Failed& failed) {
+      throw refusal(failed.text());
     }
     throw refusal("it has less memory for a tensor than its shape needs");
   }
@@ -205,7 +206,7 @@ class CompiledSignature {
   }
 
   std::string reason(const std::string& otherwise) const {
-    const std::string complaint = complaint_of(libraries_);
+    std::string complaint = complaint_of(libraries_);
     const std::string said = messages();
     if (!complaint.empty()) return complaint;
     return said.empty() ? otherwise : said;
