@@ -21,7 +21,7 @@ def test_a_library_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_build(*_: object) -> None:
         pytest.fail("an unchanged library was built again")
 
-    monkeypatch.setattr(native_compile, "_run", no_build)
+    monkeypatch.setattr(native_compile, "run", no_build)
     assert native.library("onnxruntime") == first
 
 
