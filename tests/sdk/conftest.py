@@ -19,6 +19,7 @@ from deploypipe.native import toolchain
 from deploypipe.native.sources import PROJECT
 
 from .capi import Sdk
+from .running import Program, host_program
 
 HERE = Path(__file__).parent
 
@@ -27,6 +28,18 @@ HERE = Path(__file__).parent
 def tree() -> Path:
     """The installed SDK."""
     return sdks.tree()
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory, tree: Path) -> Program:
+    """A program over the C API, for this machine."""
+    return host_program(tmp_path_factory.mktemp("program"), tree)
+
+
+@pytest.fixture(scope="session")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of bundles that nobody changes."""
+    return tmp_path_factory.mktemp("dist")
 
 
 @pytest.fixture(scope="session")

@@ -32,9 +32,13 @@ def runtime_library(runtime: str) -> Path:
     """Returns the shared library of a runtime that is installed here."""
     if runtime == "litert":
         return c_api.library_path()
-    package = toolchain.package_folder("onnxruntime", None)
+    name, place = {
+        "onnxruntime": ("onnxruntime", "capi/libonnxruntime.so.*"),
+        "aotinductor": ("torch", "lib/libtorch_cpu.so"),
+    }[runtime]
+    package = toolchain.package_folder(name, None)
     assert package
-    return next(package.glob("capi/libonnxruntime.so.*"))
+    return next(package.glob(place))
 
 
 def of_zoo(model: str, runtime: str, out: Path, decomposed: bool | None = None) -> Path:

@@ -10,15 +10,10 @@ from pathlib import Path
 import pytest
 
 from deploypipe import native
-from deploypipe.native import sdk, toolchain
 
 from .running import (
-    WITH,
     WITHOUT,
     Program,
-    assert_same_outputs,
-    assert_same_verdict,
-    host_program,
     of_zoo,
     relist,
     runtime_library,
@@ -26,24 +21,11 @@ from .running import (
 
 RUNTIME = "aotinductor"
 BAD_BUNDLE, UNSUPPORTED, NO_RUNTIME, RUNTIME_FAILED = 2, 3, 4, 5
-FORMS = [("lltm", WITH), ("gcwsnet", WITH), ("mlp", WITHOUT)]
 
 
 @pytest.fixture(scope="module")
 def libtorch() -> Path:
-    package = toolchain.package_folder("torch", None)
-    assert package
-    return package / "lib" / "libtorch_cpu.so"
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
-    return host_program(tmp_path_factory.mktemp("program"), sdk.tree())
-
-
-@pytest.fixture(scope="module")
-def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("dist")
+    return runtime_library(RUNTIME)
 
 
 @pytest.fixture
@@ -63,15 +45,6 @@ def repacked(bundle: Path, **changes: bytes | None) -> None:
             if new is not None:
                 package.writestr(name, new)
     relist(bundle)
-
-
-@pytest.mark.parametrize(("model", "form"), FORMS)
-def test_it_says_and_gives_what_python_does(program: Program, out: Path, libtorch: Path, model: str, form: str) -> None:
-    """The ops take tensors in lltm, and a number too in gcwsnet."""
-    bundle = of_zoo(model, RUNTIME, out)
-    ran = program.run(bundle, libtorch)
-    assert_same_verdict(ran, bundle, form)
-    assert_same_outputs(ran, bundle, form)
 
 
 def test_where_it_was_looked_for_is_said(program: Program, copied: Path) -> None:

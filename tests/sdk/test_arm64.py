@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from . import emulated
-from .running import WITH, WITHOUT, Program, assert_alike, golden, host_program, of_zoo, runtime_library
+from .running import WITH, WITHOUT, Program, assert_alike, golden, of_zoo, runtime_library
 
 pytestmark = pytest.mark.slow
 
@@ -22,21 +22,16 @@ FORMS = [
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory, tree: Path) -> Program:
-    return host_program(tmp_path_factory.mktemp("host"), tree)
-
-
-@pytest.fixture(scope="module")
 def there(tmp_path_factory: pytest.TempPathFactory) -> Program:
     return emulated.program(tmp_path_factory.mktemp("board"))
 
 
 @pytest.mark.parametrize(("runtime", "decomposed", "form"), FORMS)
 def test_it_gives_what_this_machine_does(
-    here: Program, there: Program, tmp_path: Path, runtime: str, decomposed: bool | None, form: str
+    program: Program, there: Program, tmp_path: Path, runtime: str, decomposed: bool | None, form: str
 ) -> None:
     bundle = of_zoo("lltm", runtime, tmp_path, decomposed)
-    expected = here.run(bundle, runtime_library(runtime), form)
+    expected = program.run(bundle, runtime_library(runtime), form)
     found = there.run(emulated.bundle_for_it(bundle, tmp_path), emulated.runtime_library(runtime), form)
     assert found.verdict, found.error
     assert found.verdict["passed"]

@@ -11,41 +11,20 @@ import pytest
 from deploypipe import native
 from deploypipe.native import sdk, toolchain
 
-from .running import WITH, WITHOUT, Program, assert_same_outputs, assert_same_verdict, host_program, of_zoo, relist
+from .running import WITHOUT, Program, host_program, of_zoo, relist
 
 RUNTIME = "executorch"
 UNSUPPORTED, NO_RUNTIME, RUNTIME_FAILED = 3, 4, 5
-FORMS = [("lltm", False), ("lltm", True), ("gcwsnet", False), ("mlp", True)]
 
 pytestmark = pytest.mark.skipif(
     toolchain.package_folder("executorch", None) is None, reason="executorch is not installed"
 )
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
-    return host_program(tmp_path_factory.mktemp("program"), sdk.tree())
-
-
-@pytest.fixture(scope="module")
-def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("dist")
-
-
 @pytest.fixture
 def copied(out: Path, tmp_path: Path) -> Path:
     """A bundle with an op library, to do with as one likes."""
     return Path(shutil.copytree(of_zoo("lltm", RUNTIME, out, decomposed=False), tmp_path / "bundle"))
-
-
-@pytest.mark.parametrize(("model", "decomposed"), FORMS)
-def test_it_says_and_gives_what_python_does(program: Program, out: Path, model: str, decomposed: bool) -> None:
-    """Batches of two sizes go through one method, whose memory is planned for the largest."""
-    bundle = of_zoo(model, RUNTIME, out, decomposed)
-    form = WITHOUT if decomposed else WITH
-    ran = program.run(bundle, None)
-    assert_same_verdict(ran, bundle, form)
-    assert_same_outputs(ran, bundle, form)
 
 
 def test_what_is_missing_is_said(out: Path, tmp_path: Path) -> None:

@@ -14,12 +14,10 @@ from deploypipe import ModelSpec, native
 from deploypipe.target import parse
 
 from .running import (
-    WITH,
     WITHOUT,
     Program,
     assert_same_outputs,
     assert_same_verdict,
-    host_program,
     of_zoo,
     relist,
     runtime_library,
@@ -27,32 +25,12 @@ from .running import (
 
 RUNTIME = "litert"
 NO_RUNTIME, RUNTIME_FAILED = 4, 5
-FORMS = [("lltm", False), ("lltm", True), ("gcwsnet", False), ("gcwsnet", True), ("mlp", True)]
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory, tree: Path) -> Program:
-    return host_program(tmp_path_factory.mktemp("program"), tree)
-
-
-@pytest.fixture(scope="module")
-def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("dist")
 
 
 @pytest.fixture
 def copied(out: Path, tmp_path: Path) -> Path:
     """A bundle with an op library, to do with as one likes."""
     return Path(shutil.copytree(of_zoo("lltm", RUNTIME, out, decomposed=False), tmp_path / "bundle"))
-
-
-@pytest.mark.parametrize(("model", "decomposed"), FORMS)
-def test_it_says_and_gives_what_python_does(program: Program, out: Path, model: str, decomposed: bool) -> None:
-    bundle = of_zoo(model, RUNTIME, out, decomposed)
-    form = WITHOUT if decomposed else WITH
-    ran = program.run(bundle, runtime_library(RUNTIME))
-    assert_same_verdict(ran, bundle, form)
-    assert_same_outputs(ran, bundle, form)
 
 
 class Picked(nn.Module):

@@ -13,12 +13,7 @@ from deploypipe import native
 from deploypipe.native import toolchain
 
 from .running import (
-    WITH,
-    WITHOUT,
     Program,
-    assert_same_outputs,
-    assert_same_verdict,
-    host_program,
     of_zoo,
     relist,
     runtime_library,
@@ -26,31 +21,12 @@ from .running import (
 
 RUNTIME = "onnxruntime"
 NO_RUNTIME, RUNTIME_FAILED = 4, 5
-FORMS = [("lltm", WITH), ("lltm", WITHOUT), ("gcwsnet", WITH), ("gcwsnet", WITHOUT), ("mlp", WITHOUT)]
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory, tree: Path) -> Program:
-    return host_program(tmp_path_factory.mktemp("program"), tree)
-
-
-@pytest.fixture(scope="module")
-def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("dist")
 
 
 @pytest.fixture
 def copied(out: Path, tmp_path: Path) -> Path:
     """A bundle with an op library, to do with as one likes."""
     return Path(shutil.copytree(of_zoo("lltm", RUNTIME, out), tmp_path / "bundle"))
-
-
-@pytest.mark.parametrize(("model", "form"), FORMS)
-def test_it_says_and_gives_what_python_does(program: Program, out: Path, model: str, form: str) -> None:
-    bundle = of_zoo(model, RUNTIME, out)
-    ran = program.run(bundle, runtime_library(RUNTIME), form)
-    assert_same_verdict(ran, bundle, form)
-    assert_same_outputs(ran, bundle, form)
 
 
 def test_the_runtime_may_lie_in_the_bundle(program: Program, copied: Path) -> None:
