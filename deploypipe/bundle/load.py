@@ -146,14 +146,14 @@ def load(path: str | Path, native: bool = True) -> Model:
             a version that its op library was not built for.
     """
     with ExitStack() as stack:
-        bundle, manifest = stack.enter_context(archive.opened(Path(path)))
+        bundle, manifest = stack.enter_context(archive.opened(Path(path).resolve()))
         _check_host(manifest)
         runtime = runtimes.get(manifest.runtime.name)
         if not native and not runtime.PORTABLE:
             raise DeployError(f"A bundle for {runtime.NAME} cannot run without its op library", "Leave native at True.")
         libraries = [bundle / name for name in manifest.libraries()] if native else []
         session = runtime.load(bundle / manifest.artifact, libraries)
-        return Model(bundle.resolve(), manifest, session, native, stack.pop_all())
+        return Model(bundle, manifest, session, native, stack.pop_all())
 
 
 def _check_host(manifest: Manifest) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from deploypipe.bundle import manifest as manifests
 from deploypipe.bundle.verify import verify
 from deploypipe.errors import DeployError
 from deploypipe.processing import Processing
+from deploypipe.runtimes import onnxruntime
 
 from .damage import change_golden, edit, library, mend, ones
 
@@ -258,3 +260,20 @@ def test_a_closed_model_does_not_run(hashing_script: Path) -> None:
     for use in (lambda: model(ones(1, 6)), model.verify, lambda: model.session.op_paths([ones(1, 6)], [])):
         with pytest.raises(DeployError, match=r"The model is closed. Load the bundle again"):
             use()
+
+
+def test_a_runtime_is_given_a_path_that_holds_in_every_folder(
+    onnx_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LiteRT opens the artifact again when a batch comes that it has another signature for."""
+    seen: list[Path] = []
+    original = onnxruntime.load
+
+    def noted(artifact: Path, libraries: Sequence[Path]) -> Any:
+        seen.append(artifact)
+        return original(artifact, libraries)
+
+    monkeypatch.setattr(onnxruntime, "load", noted)
+    monkeypatch.chdir(onnx_bundle.parent)
+    with deploypipe.load(onnx_bundle.name):
+        assert seen == [onnx_bundle.resolve() / "model.onnx"]
