@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deploypipe import staging
 from deploypipe.bundle import archive
 from deploypipe.bundle.manifest import Manifest
 from deploypipe.embed import fit, sdk, template
@@ -44,26 +44,14 @@ def write(bundle: Path, kind: Kind, place: Path) -> Project:
     with archive.opened(bundle) as (folder, manifest):
         fit.refuse(manifest, kind)
         _refuse_taken(place)
-        try:
-            _write(folder, manifest, kind, place.resolve())
-        except OSError as error:
-            raise DeployError(f"{place} cannot be written: {error.strerror}", "Choose another folder.") from None
+        with staging.new_folder(place) as new:
+            _fill(folder, manifest, kind, new)
     return Project(place, manifest, tuple(fit.notes(manifest, kind)))
 
 
 def _refuse_taken(place: Path) -> None:
     if place.is_symlink() or (place.exists() and (not place.is_dir() or any(place.iterdir()))):
         raise DeployError(f"{place} is in use", "Name a new folder, or an empty one.")
-
-
-def _write(bundle: Path, manifest: Manifest, kind: Kind, place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=place.parent))
-    try:
-        _fill(bundle, manifest, kind, staging / "new")
-        (staging / "new").rename(place)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _fill(bundle: Path, manifest: Manifest, kind: Kind, place: Path) -> None:

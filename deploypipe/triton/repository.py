@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from deploypipe import staging
 from deploypipe.bundle import integrity
 from deploypipe.bundle.manifest import GOLDEN, Manifest
 from deploypipe.errors import DeployError, VerdictError
@@ -63,10 +63,13 @@ def export(bundle: Path, repository: Path, mount: PurePosixPath) -> Exported:
     if place.exists() or place.is_symlink():
         raise DeployError(f"{place} is there already", "Name another folder, or remove that model.")
     files = {manifest.artifact: manifest.artifact} | libraries
-    try:
-        _write(made, manifest, arrays, {bundle / name: to for name, to in files.items()}, place)
-    except OSError as error:
-        raise DeployError(f"{place} cannot be written: {error.strerror}", "Choose another folder.") from None
+    with staging.new_folder(place) as new:  # a server that polls never sees half a model
+        (new / VERSION).mkdir(parents=True)
+        for name, to in files.items():
+            shutil.copyfile(bundle / name, new / VERSION / to)
+        (new / "config.pbtxt").write_text(made.text())
+        _write_labels(made, manifest, new)
+        _write_samples(made, arrays, new / _WARMUP)
     return Exported(place, made)
 
 
@@ -79,25 +82,6 @@ def _checked_name(model: str) -> str:
     if PurePosixPath(model).parts != (model,) or model == "..":
         raise DeployError(f"{model!r} cannot be the name of a folder", "Do not trust this bundle.")
     return model
-
-
-def _write(
-    made: Config, manifest: Manifest, arrays: Mapping[str, Array], files: Mapping[Path, str], place: Path
-) -> None:
-    """Writes beside the place and renames, so that a server that polls never sees half a model."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=place.parent))
-    try:
-        new = staging / "new"
-        (new / VERSION).mkdir(parents=True)
-        for source, name in files.items():
-            shutil.copyfile(source, new / VERSION / name)
-        (new / "config.pbtxt").write_text(made.text())
-        _write_labels(made, manifest, new)
-        _write_samples(made, arrays, new / _WARMUP)
-        new.rename(place)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _write_labels(made: Config, manifest: Manifest, folder: Path) -> None:

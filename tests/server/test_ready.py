@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -65,8 +66,8 @@ def test_a_bundle_that_passes_is_ready(onnx_bundle: Path) -> None:
         (lambda bundle: (bundle / "manifest.json").unlink(), "is not a bundle"),
     ],
 )
-def test_a_damaged_bundle_does_not_start(onnx_bundle: Path, change: object, said: str) -> None:
-    change(onnx_bundle)  # type: ignore[operator]
+def test_a_damaged_bundle_does_not_start(onnx_bundle: Path, change: Callable[[Path], None], said: str) -> None:
+    change(onnx_bundle)
     command = [sys.executable, "-m", "server", "--bundle", str(onnx_bundle), "--port", "0"]
     done = subprocess.run(command, cwd=serving.APP, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
