@@ -11,10 +11,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
-import httpx
+import aiohttp
 import numpy as np
 from rich.table import Table
 
@@ -170,12 +173,13 @@ def server(bundle: Path, options: Sequence[str] = ()) -> Iterator[Server]:
 def _wait(url: str) -> None:
     end = time.monotonic() + _PATIENCE
     while time.monotonic() < end:
-        answer = httpx.get(url)
-        if answer.status_code == httpx.codes.OK:
+        try:
+            urlopen(url).close()
             return
-        if "error" in answer.json():
-            raise DeployError("The server did not become ready", answer.json()["error"])
-        time.sleep(0.05)
+        except HTTPError as error:
+            if "error" in (said := json.load(error)):
+                raise DeployError("The server did not become ready", said["error"]) from None
+            time.sleep(0.05)
     raise DeployError("The server did not become ready", f"Ask {url} why.")
 
 
@@ -190,19 +194,20 @@ def _run_bare(lane: Lane, model: Model, inputs: dict[str, Any], seconds: float) 
 
 
 async def _load(lane: Lane, url: str, seconds: float) -> None:
-    limits = httpx.Limits(max_connections=lane.clients, max_keepalive_connections=lane.clients)
-    async with httpx.AsyncClient(base_url=url, limits=limits) as client:
+    connector = aiohttp.TCPConnector(limit=lane.clients)
+    async with aiohttp.ClientSession(url, connector=connector) as client:
         with _walled(lane, seconds) as more:
             await asyncio.gather(*(_ask(lane, client, more) for _ in range(lane.clients)))
 
 
-async def _ask(lane: Lane, client: httpx.AsyncClient, more: Callable[[], bool]) -> None:
+async def _ask(lane: Lane, client: aiohttp.ClientSession, more: Callable[[], bool]) -> None:
     call = lane.call
     assert call
     while more():
         begin = time.perf_counter()
-        response = await client.post(call.path, content=call.body, headers=call.headers)
-        if response.status_code == httpx.codes.OK:
+        async with client.post(call.path, data=call.body, headers=call.headers) as response:
+            await response.read()
+        if response.status == HTTPStatus.OK:
             lane.seconds.append(time.perf_counter() - begin)
         else:
             lane.errors += 1

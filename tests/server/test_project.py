@@ -28,7 +28,15 @@ def test_its_own_tests_pass(project: Path) -> None:
 def test_its_requirements_are_ranges_and_the_op_librarys_torch(project: Path) -> None:
     lines = (project / "requirements.txt").read_text().splitlines()
     wanted = {each.name: each for each in (Requirement(line) for line in lines if not line.startswith("#"))}
-    assert sorted(wanted) == ["deploypipe", "fastapi", "prometheus-client", "torch", "uvicorn"]
+    assert sorted(wanted) == [
+        "deploypipe",
+        "fastapi",
+        "httptools",
+        "prometheus-client",
+        "torch",
+        "uvicorn",
+        "uvloop",
+    ]
     assert all(each.specifier for each in wanted.values())
     assert str(wanted["torch"].specifier) == "==2.13.*"
 
