@@ -1,0 +1,1 @@
+"""What a profile found, for people: one page, a text, and a comparison for CI."""
