@@ -1,13 +1,14 @@
-"""Folders that appear whole or not at all."""
+"""Folders that appear whole or not at all, and not inside of what they are made from."""
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploypipe.errors import DeployError
+from deploypipe.errors import DeployError, first_line
 
 
 @contextmanager
@@ -27,4 +28,22 @@ def new_folder(place: Path) -> Iterator[Path]:
             yield new
             new.rename(place)
     except OSError as error:
-        raise DeployError(f"{place} cannot be written: {error.strerror}", "Choose another folder.") from None
+        raise DeployError(f"{place} cannot be written: {_reason(error)}", "Choose another folder.") from None
+
+
+def _reason(error: OSError) -> str:
+    """Says why; the error of a copied folder holds one for each of its files that could not be copied."""
+    if isinstance(error, shutil.Error):
+        _, _, reason = error.args[0][0]
+        return str(reason)
+    return error.strerror or first_line(error)
+
+
+def refuse_inside(place: Path, bundle: Path) -> None:
+    """Refuses to write something into the bundle that it is made from.
+
+    Raises:
+        DeployError: The place lies there.
+    """
+    if place.resolve().is_relative_to(bundle.resolve()):
+        raise DeployError(f"{place} lies in the bundle, which it would change", "Choose a place outside of it.")

@@ -17,7 +17,7 @@ HOST, BROWSER = "host", "browser"
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ArtifactRequest(_Strict):

@@ -84,7 +84,7 @@ def load_cases(path: Path, inputs: Sequence[TensorInfo], outputs: Sequence[Tenso
 
     try:
         tensors = load_file(path)
-        count = 1 + max(int(key.partition(".")[0]) for key in tensors)
+        count = 1 + max(_number(key) for key in tensors)
         return [
             Case(
                 {info.name: tensors[f"{number}.inputs.{info.name}"] for info in inputs},
@@ -92,8 +92,17 @@ def load_cases(path: Path, inputs: Sequence[TensorInfo], outputs: Sequence[Tenso
             )
             for number in range(count)
         ]
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        # The last two come of dtypes that numpy does not have.
         raise DeployError(f"{path.name} holds no golden vectors of it: {error}", "Build the bundle again.") from None
+
+
+def _number(key: str) -> int:
+    """Returns the number of a tensor's case; were it negative, a file could have tensors and no cases."""
+    number = key.partition(".")[0]
+    if not (number.isascii() and number.isdecimal()):
+        raise ValueError(f"'{key}' does not begin with the number of a case")
+    return int(number)
 
 
 def check_inputs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,17 @@ def test_an_error_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         fails()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_copied_says_why(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "link").symlink_to("nowhere")
+    with (
+        pytest.raises(DeployError, match=r"place cannot be written: .+No such file or directory"),
+        staging.new_folder(tmp_path / "place") as new,
+    ):
+        shutil.copytree(tmp_path / "source", new)
+    assert [each.name for each in tmp_path.iterdir()] == ["source"]
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:

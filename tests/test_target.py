@@ -61,6 +61,7 @@ def test_an_unknown_key_is_named_with_the_nearest_valid_one(tmp_path: Path, text
         ("max_size = 0\n" + MINIMAL, "max_size"),
         ('max_size = "many"\n' + MINIMAL, "max_size"),
         (MINIMAL + "[limits]\naccuracy_drop = -1\n", "limits.accuracy_drop"),
+        (MINIMAL + "[limits]\nnormalized_error = inf\n", "limits.normalized_error"),
         (MINIMAL + "[budgets]\nsize_mb = 0\n", "budgets.size_mb"),
         ('device = "pixel"\n' + MINIMAL, "device"),
     ],

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from deploypipe.errors import DeployError
 from deploypipe.tensors import AxisRange, Case, TensorInfo, check_inputs, load_cases, refuse_non_finite, save_cases
@@ -93,6 +94,13 @@ def test_a_file_without_golden_vectors_is_refused(tmp_path: Path, content: bytes
     path.write_bytes(content)
     with pytest.raises(DeployError, match=r"golden\.safetensors holds no golden vectors"):
         load_cases(path, [X], [])
+
+
+@pytest.mark.parametrize("key", ["-1.inputs.x", "x", " 0.inputs.x", "0_0.inputs.x"])
+def test_golden_vectors_of_no_case_are_refused(tmp_path: Path, key: str) -> None:
+    save_file({key: zeros(1, 4)}, tmp_path / "golden")
+    with pytest.raises(DeployError, match=f"'{key}' does not begin with the number of a case"):
+        load_cases(tmp_path / "golden", [X], [])
 
 
 def test_golden_vectors_of_another_model_are_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploypipe import staging
 from deploypipe.bundle import integrity
 from deploypipe.bundle import manifest as manifests
 from deploypipe.bundle.manifest import FILE, MAX_FILES, SIGNATURE, Manifest
@@ -27,6 +28,7 @@ _FIRST_DATE = (1980, 1, 1, 0, 0, 0)
 # The last record of a zip without a comment: signature, disks, entries, size and place of the table, comment length.
 _END = struct.Struct("<4s4H2LH")
 _LOCATOR = 20  # bytes of the record before it that leads to a table of zip64
+_ZIP64 = 1  # the kind of extra field that holds sizes and the place of an entry of zip64
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _CHUNK = 1 << 20
 
@@ -42,22 +44,34 @@ def pack_zip(bundle: Path, file: Path) -> None:
         DeployError: The bundle is damaged, is too large for a zip, or the file cannot be written where it is to be.
     """
     manifest = integrity.check(bundle)
-    _check_total(manifest, bundle, MAX_PACKED)
-    if file.resolve().is_relative_to(bundle.resolve()):
-        raise DeployError(f"{file} lies in the bundle, which it would change", "Choose another file.")
-    names = [name for name in (FILE, SIGNATURE, *manifest.files) if (bundle / name).is_file()]
+    staging.refuse_inside(file, bundle)
     try:
-        with tempfile.TemporaryDirectory(prefix=".staging-", dir=file.absolute().parent) as staging:
-            made = Path(staging) / "bundle.zip"
-            _write(bundle, sorted(set(names)), made)
+        with tempfile.TemporaryDirectory(prefix=".staging-", dir=file.absolute().parent) as folder:
+            made = Path(folder) / "bundle.zip"
+            write_zip(bundle, manifest, made)
             made.replace(file)
     except OSError as error:
         raise DeployError(f"{file} cannot be written: {error.strerror}", "Choose another file.") from None
 
 
-def _write(bundle: Path, names: list[str], made: Path) -> None:
-    with zipfile.ZipFile(made, "w") as archive:
-        for name in names:
+def write_zip(bundle: Path, manifest: Manifest, file: Path) -> None:
+    """Writes the zip of a bundle that was checked, at a place where half a file does no harm.
+
+    Args:
+        bundle: Its folder.
+        manifest: What the check gave.
+        file: Is written over.
+
+    Raises:
+        DeployError: The bundle is too large for a zip.
+        OSError: The file cannot be written.
+    """
+    _check_total(manifest, bundle, MAX_PACKED)
+    names = {name for name in (FILE, SIGNATURE, *manifest.files) if (bundle / name).is_file()}
+    if len(names) > MAX_FILES:
+        raise DeployError(f"{bundle} has {len(names)} files; in a zip {MAX_FILES} are the most", "Use its folder.")
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in sorted(names):
             entry = zipfile.ZipInfo(name, _FIRST_DATE)
             entry.create_system, entry.external_attr = 3, (stat.S_IFREG | 0o644) << 16
             entry.compress_type, entry.file_size = zipfile.ZIP_DEFLATED, (bundle / name).stat().st_size
@@ -90,8 +104,10 @@ def opened(path: Path) -> Iterator[tuple[Path, Manifest]]:
 
 def _unpack(file: Path, folder: Path) -> None:
     try:
-        _check_end(file)
+        count = _check_end(file)
         with zipfile.ZipFile(file) as archive:
+            if len(archive.infolist()) != count:
+                raise zipfile.BadZipFile(f"it has {len(archive.infolist())} entries instead of {count}")
             entries = _entries(archive, file)
             manifest = _manifest(archive, entries, file)
             _check_entries(entries, manifest, file)
@@ -103,8 +119,12 @@ def _unpack(file: Path, folder: Path) -> None:
         raise DeployError(f"{file} cannot be unpacked: {error.strerror or error}", integrity.CURE) from None
 
 
-def _check_end(file: Path) -> None:
-    """Refuses what would let zipfile read a huge table of contents, or another one than other readers do."""
+def _check_end(file: Path) -> int:
+    """Refuses what would let zipfile read a huge table of contents, or another one than other readers do.
+
+    Returns:
+        How many entries the table has to have.
+    """
     with file.open("rb") as stream:
         size = stream.seek(0, os.SEEK_END)
         stream.seek(max(0, size - _LOCATOR - _END.size))
@@ -117,6 +137,7 @@ def _check_end(file: Path) -> None:
         raise DeployError(f"{file} has {entries} entries; {MAX_FILES} are the most", DISTRUST)
     if place + table + _END.size != size or comment or tail.startswith(b"PK\x06\x07"):
         raise zipfile.BadZipFile("it holds more than its entries")
+    return int(entries)
 
 
 def _entries(archive: zipfile.ZipFile, file: Path) -> dict[str, zipfile.ZipInfo]:
@@ -130,16 +151,31 @@ def _entries(archive: zipfile.ZipFile, file: Path) -> dict[str, zipfile.ZipInfo]
             raise DeployError(f"{name!r} in {file} is a link", DISTRUST)
         if entry.flag_bits & 1 or entry.compress_type not in _METHODS:
             raise DeployError(f"{name!r} in {file} is neither stored nor deflated", "Write it with `deploypipe zip`.")
+        if _is_zip64(entry):
+            raise zipfile.BadZipFile(f"{name!r} is of the kind zip64")
         if not name.endswith("/") or entry.file_size:
             entries[name] = entry
     return entries
+
+
+def _is_zip64(entry: zipfile.ZipInfo) -> bool:
+    """Tells whether an extra field may hold other sizes than those that other readers take."""
+    extra = entry.extra
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<2H", extra)
+        if kind == _ZIP64:
+            return True
+        extra = extra[4 + length :]
+    return False
 
 
 def _manifest(archive: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], file: Path) -> Manifest:
     if FILE not in entries:
         raise DeployError(f"{file} is not a bundle: it has no {FILE} at its top", "Write it with `deploypipe zip`.")
     manifests.check_size(entries[FILE].file_size, file)
-    manifest = manifests.parse(archive.read(entries[FILE]), file)
+    with archive.open(entries[FILE]) as packed:
+        content = packed.read(entries[FILE].file_size)  # without a size all would be unpacked that is packed
+    manifest = manifests.parse(content, file)
     integrity.check_names(manifest, file)
     _check_total(manifest, file, MAX_BYTES)
     return manifest

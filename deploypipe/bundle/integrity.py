@@ -18,16 +18,25 @@ def check(bundle: Path) -> Manifest:
 
     Raises:
         DeployError: A name leaves the bundle, a file is missing, truncated, changed, a link, or not
-            listed, or the manifest itself cannot be read.
+            listed, or the manifest itself or another file cannot be read.
     """
-    manifest = manifests.read(bundle)
-    check_names(manifest, bundle)
+    try:
+        manifest = manifests.read(bundle)
+        check_names(manifest, bundle)
+        _check_files(manifest, bundle)
+    except OSError as error:
+        raise DeployError(
+            f"{bundle} cannot be read: {error.strerror}", "Make its files readable, or get an undamaged copy."
+        ) from None
+    return manifest
+
+
+def _check_files(manifest: Manifest, bundle: Path) -> None:
     for name in (FILE, SIGNATURE):
         _refuse_link(bundle, name)
     for name, digest in manifest.files.items():
         _check_file(bundle, name, digest, manifest.sizes.get(name))
     _refuse_strangers(bundle, manifest)
-    return manifest
 
 
 def check_names(manifest: Manifest, bundle: Path) -> None:

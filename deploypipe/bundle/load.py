@@ -147,7 +147,9 @@ def load(path: str | Path, native: bool = True) -> Model:
     """
     with ExitStack() as stack:
         bundle, manifest = stack.enter_context(archive.opened(Path(path).resolve()))
-        _check_host(manifest)
+        _check_runtime(manifest)
+        if native and manifest.libraries():
+            _check_libraries(manifest)
         runtime = runtimes.get(manifest.runtime.name)
         if not native and not runtime.PORTABLE:
             raise DeployError(f"A bundle for {runtime.NAME} cannot run without its op library", "Leave native at True.")
@@ -156,19 +158,13 @@ def load(path: str | Path, native: bool = True) -> Model:
         return Model(bundle, manifest, session, native, stack.pop_all())
 
 
-def _check_host(manifest: Manifest) -> None:
+def _check_runtime(manifest: Manifest) -> None:
     package, wanted = manifest.runtime.package, manifest.runtime.min_version
     found = runtimes.get(manifest.runtime.name).version()
     if found is None:
         raise DeployError(f"{package} is not installed", _installation(manifest))
     if Version(Version(found).base_version) < Version(wanted):
         raise DeployError(f"The bundle needs {package} {wanted}; {found} is installed", "Install a newer one.")
-    if manifest.libraries() and manifest.platform != this_platform():
-        raise DeployError(
-            f"The op library of this bundle is for {manifest.platform}; this is {this_platform()}",
-            "Build it for this platform.",
-        )
-    _check_abi(manifest)
 
 
 def _installation(manifest: Manifest) -> str:
@@ -178,8 +174,13 @@ def _installation(manifest: Manifest) -> str:
     return f"Run `pip install {manifest.runtime.package}=={manifest.runtime.built_with}`."
 
 
-def _check_abi(manifest: Manifest) -> None:
+def _check_libraries(manifest: Manifest) -> None:
     """Refuses a library before the runtime loads it, since an ABI mismatch may end the process."""
+    if manifest.platform != this_platform():
+        raise DeployError(
+            f"The op library of this bundle is for {manifest.platform}; this is {this_platform()}",
+            "Build it for this platform.",
+        )
     for package, built_for in _abis(manifest):
         found = installed.version(package) or "none"
         if not _compatible(package, built_for, found):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NoReturn, Self
 
 from packaging.version import Version
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -21,6 +21,7 @@ FILE, GOLDEN, SIGNATURE = "manifest.json", "golden.safetensors", "model.sig"
 FORMAT: Literal[1] = 1
 # What a reader takes at most: of the manifest, and of what it lists.
 MAX_BYTES, MAX_FILES = 16_000_000, 10_000
+_MAX_PLACE = 200  # letters of where something is wrong
 # The metrics that are not of outputs: of a score, of the artifact, of a run; the last where runs are too few for a p90.
 DROP, SIZE, P90, SLOWEST = "drop in points", "size in MB", "p90 in ms", "slowest run in ms"
 
@@ -170,7 +171,7 @@ class Manifest(_Strict):
         key: Digest of all that the bundle was made from.
     """
 
-    deploypipe_bundle: Literal[1] = FORMAT
+    deploypipe_bundle: Literal[1]
     model: str
     target: str
     platform: str
@@ -234,7 +235,7 @@ def parse(content: bytes, bundle: Path) -> Manifest:
         DeployError: It is damaged, or of a newer version.
     """
     try:
-        table = json.loads(content.decode())
+        table = json.loads(content.decode(), parse_constant=_refuse_constant)
         version = table.get("deploypipe_bundle")
         if isinstance(version, int) and version > FORMAT:
             raise DeployError(
@@ -250,8 +251,14 @@ def write(manifest: Manifest, bundle: Path) -> None:
     (bundle / FILE).write_text(manifest.model_dump_json(indent=2, by_alias=True) + "\n")
 
 
+def _refuse_constant(name: str) -> NoReturn:
+    """Python would take NaN and Infinity, which are no JSON; no other reader does."""
+    raise ValueError(f"{name} is no number")
+
+
 def _said(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        place = ".".join(str(part) for part in first["loc"])[:_MAX_PLACE]
+        return f"{' '.join(place.split())}: {first['msg']}"
     return str(error)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from deploypipe import installed, native, runtimes
 from deploypipe.bundle import integrity
 from deploypipe.bundle import manifest as manifests
-from deploypipe.bundle.manifest import GOLDEN, Manifest, OpInfo, RuntimeInfo
+from deploypipe.bundle.manifest import FORMAT, GOLDEN, Manifest, OpInfo, RuntimeInfo
 from deploypipe.bundle.verify import Finding
 from deploypipe.errors import DeployError
 from deploypipe.oplib import registry
@@ -61,6 +61,7 @@ def pack(contents: Contents, folder: Path) -> Manifest:
     ops = tuple(_op(name, runtime, contents, folder) for name in facts.ops)
     files, sizes = integrity.listing(folder)
     manifest = Manifest(
+        deploypipe_bundle=FORMAT,
         model=contents.program.spec.name,
         target=contents.target.name,
         platform=platform_of(contents.target),

@@ -54,26 +54,32 @@ def verify(
     with archive.opened(bundle) as (folder, manifest):
         if key:
             signing.check(folder, key)
-        return _found(folder, manifest, evaluate, dict(eager_scores or {}))
+        try:
+            return _found(folder, manifest, evaluate, dict(eager_scores or {}))
+        except WorkerError as error:
+            said = str(error).replace(str(folder), str(bundle))  # that of a zip is gone when this is read
+            return _not_run(manifest, dict(eager_scores or {}), said)
 
 
 def _found(folder: Path, manifest: Manifest, evaluate: Evaluate | None, eager: dict[str, float]) -> Finding:
     cases = load_cases(folder / GOLDEN, manifest.inputs, manifest.outputs)
     ops = [op.name for op in manifest.ops]
-    try:
-        with Worker(folder) as worker:
-            checks = [check for form in _forms(manifest) for check in _parity(worker, manifest, cases, form)]
-            paths = worker.op_paths(list(cases[0].inputs.values()), ops) if ops else {}
-            scores = _scores(worker, manifest, evaluate)
-            costs = _costs(worker, manifest, cases)
-    except WorkerError as error:
-        return Finding(Verdict(passed=False, eager_scores=eager, failures=(str(error),)), dict.fromkeys(ops, "none"))
+    with Worker(folder) as worker:
+        checks = [check for form in _forms(manifest) for check in _parity(worker, manifest, cases, form)]
+        paths = worker.op_paths(list(cases[0].inputs.values()), ops) if ops else {}
+        scores = _scores(worker, manifest, evaluate)
+        costs = _costs(worker, manifest, cases)
     checks += _drops(scores, eager, manifest.limits) + costs
     failures = [check.describe() for check in checks if not check.passed] + _wrong_paths(manifest, paths)
     verdict = Verdict(
         passed=not failures, checks=tuple(checks), scores=scores, eager_scores=eager, failures=tuple(failures)
     )
     return Finding(verdict, paths)
+
+
+def _not_run(manifest: Manifest, eager: dict[str, float], said: str) -> Finding:
+    verdict = Verdict(passed=False, eager_scores=eager, failures=(said,))
+    return Finding(verdict, dict.fromkeys((op.name for op in manifest.ops), "none"))
 
 
 def _forms(manifest: Manifest) -> list[bool]:

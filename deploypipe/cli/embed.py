@@ -16,7 +16,7 @@ def embed(bundle: Path, kind: str, place: Path) -> None:
 
     project = projects.write(bundle, projects.get(kind), place)
     out = view.out()
-    out.print(escape(f"{project.manifest.model} for {kind} is in {place}"))
+    out.print(escape(f"{project.manifest.model} for {kind} is in {place}"), soft_wrap=True)
     for note in project.notes:
         out.print(f"[yellow]Note:[/] {escape(note)}", soft_wrap=True)
     out.print("\nNext:")

@@ -39,12 +39,14 @@ def write(bundle: Path, kind: Kind, place: Path) -> Project:
         place: A new or empty folder.
 
     Raises:
-        DeployError: The bundle is damaged or cannot run there, or the folder is in use or cannot be written.
+        DeployError: The bundle is damaged or cannot run there, or the folder is in use, in the bundle, or cannot be
+            written.
     """
     with archive.opened(bundle) as (folder, manifest):
         fit.refuse(manifest, kind)
-        _refuse_taken(place)
+        staging.refuse_inside(place, bundle)
         with staging.new_folder(place) as new:
+            _refuse_taken(place)
             _fill(folder, manifest, kind, new)
     return Project(place, manifest, tuple(fit.notes(manifest, kind)))
 
@@ -61,7 +63,7 @@ def _fill(bundle: Path, manifest: Manifest, kind: Kind, place: Path) -> None:
     inside = place / settings.bundle
     inside.parent.mkdir(parents=True, exist_ok=True)
     if inside.suffix == ".zip":
-        archive.pack_zip(bundle, inside)
+        archive.write_zip(bundle, manifest, inside)
     else:
         shutil.copytree(bundle, inside)
 

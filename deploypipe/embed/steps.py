@@ -34,7 +34,7 @@ def _cpp(manifest: Manifest) -> list[str]:
     named = [f"-DRUNTIME_LIBRARY={shlex.quote(library)}"] if library else []
     return [
         "deploypipe sdk install sdk",
-        " ".join(["cmake -G Ninja -B build -DCMAKE_PREFIX_PATH=$PWD/sdk", *named]),
+        " ".join(['cmake -G Ninja -B build -DCMAKE_PREFIX_PATH="$PWD/sdk"', *named]),
         "cmake --build build",
         "ctest --test-dir build --output-on-failure",
         "build/classify IMAGE",

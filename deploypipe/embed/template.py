@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from deploypipe import templates
+
 SETTINGS, RENDERED = "embed.toml", ".jinja"
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "node_modules", "build", ".*_cache")
 
@@ -45,22 +47,9 @@ def render(template: Path, words: Mapping[str, Any], place: Path) -> None:
     """
     shutil.copytree(template, place, ignore=_LEFT_OUT)
     (place / SETTINGS).unlink()
-    environment = _environment(place)
+    environment = templates.environment(place)
     for path in sorted(place.rglob(f"*{RENDERED}")):
         text = environment.get_template(path.relative_to(place).as_posix()).render(words)
         path.with_suffix("").write_text(text)
         path.with_suffix("").chmod(path.stat().st_mode)
         path.unlink()
-
-
-def _environment(folder: Path) -> Any:
-    import jinja2
-
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
-        undefined=jinja2.StrictUndefined,
-        autoescape=lambda name: bool(name) and str(name).endswith(f".html{RENDERED}"),
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
+from deploypipe import templates
 from deploypipe.predict import batch_axis
 from deploypipe.triton.backends import Backend
 from deploypipe.triton.datatypes import datatype
@@ -82,12 +82,8 @@ class Config:
 
     def text(self) -> str:
         """Returns it in protobuf's text format."""
-        import jinja2
-
-        environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-        environment.filters["quoted"] = lambda word: json.dumps(word, ensure_ascii=False)
-        template = resources.files("deploypipe.triton").joinpath("config.pbtxt.jinja").read_text()
-        return environment.from_string(template, globals={"config": self}).render() + "\n"
+        template = templates.environment(Path(__file__).parent).get_template("config.pbtxt.jinja")
+        return str(template.render(config=self))
 
 
 def of_manifest(manifest: Manifest, backend: Backend, arrays: dict[str, Array], libraries: Sequence[str]) -> Config:

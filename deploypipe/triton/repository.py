@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from deploypipe import staging
-from deploypipe.bundle import integrity
+from deploypipe.bundle import archive
 from deploypipe.bundle.manifest import GOLDEN, Manifest
 from deploypipe.errors import DeployError, VerdictError
 from deploypipe.tensors import load_cases
@@ -44,15 +44,20 @@ def export(bundle: Path, repository: Path, mount: PurePosixPath) -> Exported:
     """Writes the model of a bundle into a repository.
 
     Args:
-        bundle: The bundle's folder.
+        bundle: The bundle's folder, or a zip of it.
         repository: A folder of models; it is made where it is missing.
         mount: Where Triton sees the repository, since it takes the paths of op libraries as they are.
 
     Raises:
         DeployError: The bundle is damaged, did not pass, or is for a runtime that Triton has not; or the model
-            is there already, or cannot be written.
+            is there already, would lie in the bundle, or cannot be written.
     """
-    manifest = integrity.check(bundle)
+    staging.refuse_inside(repository, bundle)
+    with archive.opened(bundle) as (folder, manifest):
+        return _export(folder, manifest, repository, mount)
+
+
+def _export(bundle: Path, manifest: Manifest, repository: Path, mount: PurePosixPath) -> Exported:
     _refuse_failed(manifest)
     backend = backends.of_runtime(manifest.runtime.name)
     arrays = load_cases(bundle / GOLDEN, manifest.inputs, manifest.outputs)[0].inputs

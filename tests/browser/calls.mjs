@@ -29,9 +29,10 @@ const plain = ({ dtype, shape, data }) => ({ dtype, shape, data: Array.from(data
 
 const mapped = (table, change) => Object.fromEntries(Object.entries(table).map(([key, value]) => [key, change(value)]));
 
-async function run(inputs) {
+/** What an action of the model gives, or what is wrong. */
+async function said(action) {
   try {
-    return mapped(await model.run(mapped(inputs, tensorOf)), plain);
+    return await action();
   } catch (error) {
     if (!(error instanceof DeployError)) throw error;
     return { message: error.message, cure: error.cure };
@@ -44,11 +45,12 @@ const FUNCTIONS = {
   unequalShare: (output, reference) => String(unequalShare(output, reference)),
   prepare: (image, info) => plain(prepare({ ...image, data: Uint8Array.from(image.data) }, info)),
   classes: (output, row, info) => classesOf(tensorOf(output), row, info),
-  run,
+  run: (inputs) => said(async () => mapped(await model.run(mapped(inputs, tensorOf)), plain)),
+  classesOfModel: (outputs, which) => said(() => model.classes(mapped(outputs, tensorOf), which)),
 };
 
 const asked = JSON.parse(await text(stdin));
-const server = asked.run ? await serve(app, 0) : undefined;
+const server = asked.run || asked.classesOfModel ? await serve(app, 0) : undefined;
 const model = server ? await open(new URL("bundle", server.url), { ort }) : undefined;
 const answers = {};
 for (const [name, calls] of Object.entries(asked)) {

@@ -53,6 +53,16 @@ def bomb(bundle: Path) -> Path:
     return patched(packed(bundle, model=bytes(1000 * size)), CENTRAL, 24, "<I", size)
 
 
+def zip64(bundle: Path) -> Path:
+    """An entry whose extra field may say another size; its kind is one that nobody knows before it is changed."""
+    file = packed(bundle)
+    with zipfile.ZipFile(file, "a") as made:
+        info = zipfile.ZipInfo("x")
+        info.extra = struct.pack("<2HL", 0x7777, 4, 0)
+        made.writestr(info, b"x")
+    return patched(file, CENTRAL, 46 + len("x"), "<H", 1)
+
+
 def cut_off(bundle: Path) -> Path:
     file = packed(bundle)
     truncate(file)
@@ -97,8 +107,14 @@ ZIPS: dict[str, Case] = {
     "million entries": (lambda bundle: patched(packed(bundle), END, 10, "<H", 0xFFFF), "bundle has 65535 entries; .+"),
     "more entries than there are": (
         lambda bundle: patched(packed(bundle), END, 10, "<H", 9),
+        None,
+    ),
+    "fewer entries than there are": (lambda bundle: patched(packed(bundle), END, 10, "<H", 1), None),
+    "list that is cut off": (
+        lambda bundle: patched(packed(bundle), CENTRAL, 32, "<H", 99),
         BROKEN + "its list of entries is cut off",
     ),
+    "zip64": (zip64, None),
     "list that begins elsewhere": (lambda bundle: patched(packed(bundle), END, 16, "<I", 7), None),
     "encrypted": (lambda bundle: patched(packed(bundle), CENTRAL, 8, "<H", 1), None),
     "packed in an unknown way": (lambda bundle: patched(packed(bundle), CENTRAL, 10, "<H", 99), None),

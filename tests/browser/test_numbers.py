@@ -14,7 +14,7 @@ import deploypipe
 from deploypipe import parity, processing
 from deploypipe.errors import DeployError
 from deploypipe.processing import ClassOutput, ImageInput, Resize
-from tests.bundle.damage import ones
+from tests.bundle.damage import edit, ones
 
 from .verdicts import App, Node
 
@@ -144,3 +144,18 @@ def test_wrong_inputs_are_refused_in_the_words_of_python(app: App, node: Node, h
             with pytest.raises(DeployError) as caught:
                 model.run(inputs)
             assert said == {"message": caught.value.message, "cure": caught.value.cure}
+
+
+def test_classes_of_something_else_get_one_sentence(app: App, node: Node, onnx_bundle: Path) -> None:
+    labels = {"kind": "classes", "labels": ["a", "b", "c"], "softmax": False}
+    edit(onnx_bundle, lambda table: table.update(processing={"outputs": {"y": labels}}))
+    output = tensor(np.array([[1, 3, 2]], "float32"))
+    asked = [[{"y": output}], [{}], [{"y": output}, {"row": 1}], [{"y": output}, {"output": "z"}]]
+    [found] = node("calls.mjs", app(onnx_bundle), given={"classesOfModel": asked})
+    named, *refused = found["classesOfModel"]
+    assert [(each["label"], each["probability"]) for each in named] == [("b", 3), ("c", 2), ("a", 1)]
+    assert [each["message"] for each in refused] == [
+        "There is no output 'y'",
+        "[1,3] has no row 1 of 3 classes",
+        "The manifest does not name classes of z",
+    ]

@@ -89,8 +89,10 @@ def test_chromium_opens_folders_and_zips_by_their_urls(
     change_golden(onnx_bundle)
     mend(onnx_bundle)
     archive.pack_zip(onnx_bundle, place / "wrong.zip")
-    folder, packed, wrong, nothing = node("verify.mjs", place, "bundle", "hashing.zip", "wrong.zip", "none.zip")
+    names = ("bundle", "bundle?v=1#x", "hashing.zip", "wrong.zip", "none.zip")
+    folder, version, packed, wrong, nothing = node("verify.mjs", place, *names)
     assert_same_verdict(folder, inlined(hashing_onnx))
+    assert_same_verdict(version, inlined(hashing_onnx))
     assert_same_verdict(packed, inlined(hashing_onnx))
     assert_same_verdict(wrong, inlined(onnx_bundle))
     assert nothing["name"] == "DeployError"

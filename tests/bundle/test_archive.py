@@ -6,6 +6,7 @@ import json
 import stat
 import struct
 import tempfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +16,12 @@ import numpy as np
 import pytest
 
 import deploypipe
-from deploypipe.bundle import archive, signing
+from deploypipe.bundle import archive
+from deploypipe.bundle.manifest import SIGNATURE
 from deploypipe.bundle.verify import verify
 from deploypipe.errors import DeployError
 
-from .damage import edit, flip, ones, truncate
+from .damage import edit, flip, mend, ones, truncate
 
 Cli = Callable[..., Any]
 
@@ -122,6 +124,15 @@ def test_a_bundle_that_would_need_zip64_is_not_zipped(
         archive.pack_zip(onnx_bundle, tmp_path / "x.zip")
 
 
+def test_a_bundle_of_more_files_than_a_reader_takes_is_not_zipped(
+    onnx_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "MAX_FILES", 2)
+    with pytest.raises(DeployError, match=r"has 3 files; in a zip 2 are the most. Use its folder"):
+        archive.pack_zip(onnx_bundle, tmp_path / "x.zip")
+    assert not (tmp_path / "x.zip").exists()
+
+
 def patched(file: Path, old: bytes, new: bytes) -> None:
     content = file.read_bytes()
     assert old in content
@@ -162,12 +173,16 @@ def link(file: Path) -> None:
         old.writestr(entry, "/etc")
 
 
-def bomb(file: Path) -> None:
-    """The artifact becomes a gigabyte of zeros; its size in the table of contents stays."""
-    with zipfile.ZipFile(file) as old:
-        size = len(old.read("model.onnx"))
-    rewritten(file, lambda entries: entries.update({"model.onnx": bytes(10_000_000)}))
-    patched(file, struct.pack("<L", 10_000_000), struct.pack("<L", size))
+def bomb(name: str, size: int = 10_000_000) -> Callable[[Path], object]:
+    """A file becomes many zeros; its size in the table of contents stays."""
+
+    def damage(file: Path) -> None:
+        with zipfile.ZipFile(file) as old:
+            said = old.getinfo(name).file_size
+        rewritten(file, lambda entries: entries.update({name: bytes(size)}))
+        patched(file, struct.pack("<L", size), struct.pack("<L", said))
+
+    return damage
 
 
 def listed(name: str) -> Callable[[dict[str, Any]], object]:
@@ -181,7 +196,7 @@ def huge(table: dict[str, Any]) -> None:
     table["sizes"]["model.onnx"] = 1 << 40
 
 
-def million(table: dict[str, Any]) -> None:
+def many_files(table: dict[str, Any]) -> None:
     table["files"] = {f"f{number}": "" for number in range(100_000)}
 
 
@@ -198,6 +213,19 @@ def commented(file: Path) -> None:
         old.comment = b"PK\x05\x06"
 
 
+def hidden_entries(file: Path) -> None:
+    """The end of the file says that its table has one entry; it has all of them."""
+    content = file.read_bytes()
+    file.write_bytes(content[:-14] + struct.pack("<2H", 1, 1) + content[-10:])
+
+
+def sized_elsewhere(file: Path) -> None:
+    with zipfile.ZipFile(file, "a") as old:
+        entry = zipfile.ZipInfo("model.sig")
+        entry.extra = struct.pack("<2HB", 0x9999, 1, 0) + struct.pack("<2HQ", 1, 8, 5)
+        old.writestr(entry, b"{}")
+
+
 def many_entries(file: Path) -> None:
     with zipfile.ZipFile(file, "a") as old:
         for number in range(10_000):
@@ -212,6 +240,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "bytes after": (bytes_after, "is not a whole zip: it does not end as one"),
     "bytes before": (bytes_before, "is not a whole zip: it holds more than its entries"),
     "a comment": (commented, "is not a whole zip"),
+    "hidden entries": (hidden_entries, "is not a whole zip: it has 3 entries instead of 1"),
+    "an entry of zip64": (sized_elsewhere, "is not a whole zip: 'model.sig' is of the kind zip64"),
     "many entries": (many_entries, r"has 10003 entries; 10000 are the most"),
     "no manifest": (without("manifest.json"), "is not a bundle: it has no manifest.json at its top"),
     "in a folder": (
@@ -230,14 +260,15 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a link": (link, "'lib' in .* is a link"),
     "a name twice": (twice, "holds 'model.onnx' twice"),
     "a size that is not listed": (with_entry("golden.safetensors"), "golden.safetensors in .* has 1 bytes instead of"),
-    "a bomb": (bomb, "is not a whole zip: Bad CRC-32"),
+    "a bomb": (bomb("model.onnx"), "is not a whole zip: Bad CRC-32"),
+    "a bomb as manifest": (bomb("manifest.json"), "is not a whole zip: Bad CRC-32"),
     "too much": (with_manifest(huge), "bytes; in a zip 4294967296 are the most"),
     "a negative size": (
         with_manifest(lambda table: table["sizes"].update({"model.onnx": -1})),
         "manifest.json is damaged: sizes.model.onnx: Input should be greater",
     ),
     "a huge manifest": (with_entry("manifest.json", bytes(16_000_001)), "has 16000001 bytes; 16000000 are the most"),
-    "a manifest of many files": (with_manifest(million), "manifest.json is damaged: files: Dictionary should have"),
+    "a manifest of many files": (with_manifest(many_files), "manifest.json is damaged: files: Dictionary should have"),
     "a huge signature": (with_entry("model.sig", bytes(16_000_001)), "holds 'model.sig', which its manifest"),
     "another compression": (
         lambda file: rewritten(file, method=zipfile.ZIP_LZMA),
@@ -264,6 +295,18 @@ def test_a_hostile_zip_gives_one_sentence_and_writes_nothing(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize("name", ["model.onnx", "manifest.json"])
+def test_no_more_of_a_bomb_is_unpacked_than_its_size(zipped: Path, name: str) -> None:
+    bomb(name, 50_000_000)(zipped)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DeployError, match="Bad CRC-32"):
+            deploypipe.load(zipped)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_zip64_is_refused(zipped: Path) -> None:
     """Python would follow the record, which is hidden in a comment here, to a table that other readers do not see."""
     with zipfile.ZipFile(zipped, "a") as old:
@@ -278,13 +321,24 @@ def test_a_signature_travels_in_the_zip(onnx_bundle: Path, tmp_path: Path) -> No
     (onnx_bundle / "model.sig").write_text("{}")
     archive.pack_zip(onnx_bundle, tmp_path / "x.zip")
     with archive.opened(tmp_path / "x.zip") as (folder, _):
-        assert (folder / signing.SIGNATURE).read_text() == "{}"
+        assert (folder / SIGNATURE).read_text() == "{}"
 
 
 def test_what_fails_later_names_the_zip_and_not_where_it_was_unpacked(zipped: Path, own_temporary: Path) -> None:
     with pytest.raises(DeployError, match=f"{zipped.name} does not please"), archive.opened(zipped) as (folder, _):
         raise DeployError(f"{folder} does not please")
     assert list(own_temporary.iterdir()) == []
+
+
+def test_a_verdict_names_the_zip_as_well(onnx_bundle: Path, tmp_path: Path, own_temporary: Path) -> None:
+    (onnx_bundle / "model.onnx").write_bytes(b"no model")
+    mend(onnx_bundle)
+    archive.pack_zip(onnx_bundle, tmp_path / "dead.zip")
+    verdict = verify(tmp_path / "dead.zip").verdict
+    (failure,) = verdict.failures
+    assert not verdict.passed
+    assert "model.onnx does not load in ONNX Runtime" in failure
+    assert str(own_temporary) not in failure
 
 
 def test_a_manifest_of_a_newer_format_is_said_so(zipped: Path) -> None:

@@ -57,6 +57,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "manifest is a list": (lambda b: (b / "manifest.json").write_text("[]"), "manifest.json is damaged"),
     "manifest is binary": (lambda b: (b / "manifest.json").write_bytes(b"\xff\x00"), "manifest.json is damaged"),
     "manifest with an unknown key": (lambda b: edit(b, lambda t: t.update(more=1)), "is damaged: more: "),
+    "manifest without a format": (lambda b: edit(b, lambda t: t.pop(FORMAT)), f"is damaged: {FORMAT}: Field required"),
     "newer manifest": (lambda b: edit(b, lambda t: t.update({FORMAT: 2, "new": 1})), "has format 2; this deploypipe"),
     "artifact missing": (lambda b: (b / "model.onnx").unlink(), "model.onnx is missing"),
     "artifact truncated": (lambda b: damage.truncate(b / "model.onnx"), "model.onnx in .* bytes instead of"),

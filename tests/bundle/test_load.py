@@ -18,7 +18,7 @@ from deploypipe.errors import DeployError
 from deploypipe.processing import Processing
 from deploypipe.runtimes import onnxruntime
 
-from .damage import change_golden, edit, library, mend, ones
+from .damage import change_golden, edit, library, mend, ones, other_abi
 
 
 @pytest.mark.parametrize("bundle", ["onnx_bundle", "script_bundle"])
@@ -132,6 +132,12 @@ def test_a_library_of_another_platform_is_refused(hashing_onnx: Path) -> None:
     edit(hashing_onnx, lambda table: table.update(platform="plan9-mips"))
     with pytest.raises(DeployError, match="op library of this bundle is for plan9-mips"):
         deploypipe.load(hashing_onnx)
+
+
+def test_a_library_that_is_left_out_may_be_of_another_platform_and_abi(hashing_onnx: Path) -> None:
+    edit(hashing_onnx, lambda table: table.update(platform="plan9-mips"))
+    other_abi(hashing_onnx)
+    assert deploypipe.load(hashing_onnx, native=False)(ones(1, 6))[0].shape == (1, 4)
 
 
 def test_a_bundle_without_libraries_runs_on_any_platform(onnx_bundle: Path) -> None:

@@ -92,6 +92,29 @@ def test_a_manifest_that_is_hard_to_read_is_damaged(text: str) -> None:
         manifests.parse(text.encode(), Path("bundle"))
 
 
+@pytest.mark.parametrize("limit", ["NaN", "Infinity", "1e999"])
+def test_a_limit_that_everything_or_nothing_keeps_is_damage(onnx_bundle: Path, limit: str) -> None:
+    path = onnx_bundle / "manifest.json"
+    path.write_text(path.read_text().replace('"normalized_error": 0.0001', f'"normalized_error": {limit}', 1))
+    with pytest.raises(DeployError, match=r"manifest.json is damaged: (limits.normalized_error|NaN|Infinity)"):
+        deploypipe.load(onnx_bundle)
+
+
+def test_a_long_key_does_not_make_a_long_sentence(onnx_bundle: Path) -> None:
+    edit(onnx_bundle, lambda table: table["axes"].update({"first\nsecond" * 10_000: 1}))
+    with pytest.raises(DeployError, match=r"manifest.json is damaged: axes.first second") as caught:
+        deploypipe.load(onnx_bundle)
+    assert "\n" not in caught.value.message
+    assert len(caught.value.message) < 500 + len(str(onnx_bundle))
+
+
+def test_a_name_that_no_disk_takes_is_one_sentence(onnx_bundle: Path) -> None:
+    name = "\N{SNOWMAN}" * 200
+    edit(onnx_bundle, lambda table: (table["files"].update({name: "0" * 64}), table["sizes"].update({name: 1})))
+    with pytest.raises(DeployError, match=r"onnx-bundle cannot be read: File name too long. Make its files readable"):
+        deploypipe.load(onnx_bundle)
+
+
 def test_a_manifest_of_many_bytes_is_not_read(onnx_bundle: Path) -> None:
     with (onnx_bundle / "manifest.json").open("r+b") as file:
         file.truncate(16_000_001)
@@ -127,6 +150,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     "offsets in reverse": {"dtype": "F32", "shape": [4], "data_offsets": [16, 0]},
     "a negative size": {"dtype": "F32", "shape": [-4], "data_offsets": [0, 16]},
     "a type that nobody has": {"dtype": "F31", "shape": [4], "data_offsets": [0, 16]},
+    "a type that numpy has not": {"dtype": "F8_E4M3", "shape": [16], "data_offsets": [0, 16]},
     "another size": {"dtype": "F32", "shape": [3], "data_offsets": [0, 16]},
 }
 

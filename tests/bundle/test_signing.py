@@ -119,7 +119,8 @@ def test_keys_that_do_not_sign(onnx_bundle: Path, keys: tuple[Path, Path], tmp_p
 
 
 def test_keys_that_do_not_check(signed: Path, keys: tuple[Path, Path], tmp_path: Path) -> None:
-    for key in (keys[0], pair(tmp_path / "rsa", kind="RSA")[1]):
+    (tmp_path / "text.pem").write_text("no key")
+    for key in (keys[0], pair(tmp_path / "rsa", kind="RSA")[1], tmp_path / "text.pem"):
         with pytest.raises(DeployError, match=r"is no public key on a NIST curve\. Make a pair"):
             signing.check(signed, key)
     with pytest.raises(DeployError, match=r"There is no key .*nowhere\.pem"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 
 from deploypipe.embed import get, write
+from tests.bundle import damage
 from tests.sdk import emulated
 
 Embed = Callable[..., Path]
@@ -66,9 +66,7 @@ def altered(onnx_bundle: Path, tmp_path: Path) -> Callable[..., Path]:
 
     def alter(change: Callable[[dict[str, Any]], object], bundle: Path = onnx_bundle) -> Path:
         copy = Path(shutil.copytree(bundle, tmp_path / "altered"))
-        manifest = json.loads((copy / "manifest.json").read_text())
-        change(manifest)
-        (copy / "manifest.json").write_text(json.dumps(manifest))
+        damage.edit(copy, change)
         return copy
 
     return alter

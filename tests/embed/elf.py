@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 # What the NDK promises to be on every device.
-ON_ANDROID = {"libc.so", "libm.so", "libdl.so", "liblog.so", "libandroid.so", "libz.so", "libc++_shared.so"}
+ON_ANDROID = {"libc.so", "libm.so", "libdl.so", "liblog.so", "libandroid.so", "libz.so"}
 
 
 def _said(option: str, library: Path) -> str:

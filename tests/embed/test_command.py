@@ -122,14 +122,29 @@ def test_a_place_that_is_in_use_stays_as_it_is(onnx_bundle: Path, tmp_path: Path
 def test_a_project_that_cannot_be_finished_leaves_nothing(
     onnx_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(bundle: Path, file: Path) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(archive, "pack_zip", full)
+    monkeypatch.setattr(archive, "write_zip", full)
     (tmp_path / "home").mkdir()
     with pytest.raises(DeployError, match="project cannot be written: No space left on device"):
         write(onnx_bundle, get("android"), tmp_path / "home" / "project")
     assert not list((tmp_path / "home").iterdir())
+
+
+@pytest.mark.parametrize("kind", ["cpp", "android"])
+def test_a_bundle_is_not_changed_by_a_project_inside_of_it(onnx_bundle: Path, kind: str) -> None:
+    with pytest.raises(DeployError, match="lies in the bundle, which it would change"):
+        write(onnx_bundle, get(kind), onnx_bundle / "lib" / "project")
+    integrity.check(onnx_bundle)
+
+
+def test_a_bundle_is_read_whole_only_once(onnx_bundle: Path, embed: Embed, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[Path] = []
+    check = integrity.check
+    monkeypatch.setattr(integrity, "check", lambda bundle: (checked.append(bundle), check(bundle))[1])
+    embed(onnx_bundle, "android")
+    assert checked == [onnx_bundle]
 
 
 @pytest.mark.slow
@@ -169,3 +184,11 @@ def test_the_words_of_a_hostile_manifest_stay_words(altered: Alter, embed: Embed
     assert json.loads(line.partition(" = ")[2].replace("\\$", "$")) == HOSTILE
     assert "\\${evil()}" in line
     assert (project / "app/src/main/res/values/strings.xml").read_text().count("</string>") == 1
+
+
+def test_a_hostile_version_of_a_runtime_stays_a_word(altered: Alter, embed: Embed) -> None:
+    project = embed(altered(lambda manifest: manifest["runtime"].update(built_with=HOSTILE)), "android")
+    gradle = (project / "deploypipe/build.gradle.kts").read_text()
+    [package] = re.findall(r"runtimeOnly\((.+)\)$", gradle, re.MULTILINE)
+    assert json.loads(package.replace("\\$", "$")) == f"com.microsoft.onnxruntime:onnxruntime-android:{HOSTILE}"
+    assert "\\${evil()}" in package

@@ -49,10 +49,11 @@ def test_swift_calls_what_the_header_declares() -> None:
 
 def test_the_targets_of_the_package_are_there(package: Path) -> None:
     text = (package / "Package.swift").read_text()
-    for name in re.findall(r'\.target\(\s*name: "(\w+)"', text):
-        assert list((package / "Sources" / name).glob("*.[cs]*"))
-    for name in re.findall(r'\.testTarget\(\s*name: "(\w+)"', text):
-        assert list((package / "Tests" / name).glob("*.swift"))
+    c_target, swift_target = re.findall(r'\.target\(\s*name: "(\w+)"', text)
+    assert list((package / "Sources" / c_target).glob("*.c"))
+    assert list((package / "Sources" / swift_target).glob("*.swift"))
+    (tests,) = re.findall(r'\.testTarget\(\s*name: "(\w+)"', text)
+    assert list((package / "Tests" / tests).glob("*.swift"))
     (resource,) = re.findall(r'\.copy\("(.+)"\)', text)
     assert (package / "Sources" / "Deploypipe" / resource).is_file()
     assert os.access(package / "framework" / "build.sh", os.X_OK)

@@ -71,6 +71,7 @@ def described(**changes: Any) -> dict[str, Any]:
     """Returns the manifest of a model `x float32[batch,3] -> y float32[batch,3]` for the runtime `echo`."""
     tensor = {"dtype": "float32", "shape": ["batch", 3]}
     table: dict[str, Any] = {
+        "deploypipe_bundle": 1,
         "model": "echo",
         "target": "host",
         "platform": toolchain.host_platform(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ from deploypipe.bundle.load import Model
 
 sys.path.insert(0, str(serving.APP))
 
+# Seconds that a bundle has to verify itself, and between two questions whether it has.
+PATIENCE, PAUSE = 120, 0.02
 X = np.array([[0.5, -1.0, 2.0, 0.25], [1.0, 2.0, 3.0, 4.0]], np.float32)
 
 
@@ -67,8 +70,10 @@ def inside(bundle: Path, **settings: Any) -> Iterator[TestClient]:
 
 
 def verified(client: TestClient) -> dict[str, Any]:
-    """Waits until the bundle has a verdict, and returns what the server says of it."""
-    while client.app.state.service.verdict is None:  # type: ignore[attr-defined]
-        client.get("/v2/health/live")
-    found: dict[str, Any] = client.get("/v2/health/ready").json()
-    return found
+    """Waits until the bundle has a verdict, and returns what the server says of it: ready, or why not."""
+    for _ in range(int(PATIENCE / PAUSE)):
+        found: dict[str, Any] = client.get("/v2/health/ready").json()
+        if found != {"ready": False}:
+            return found
+        time.sleep(PAUSE)
+    raise AssertionError(f"The bundle has no verdict after {PATIENCE} s")

@@ -9,8 +9,6 @@ import pytest
 
 from deploypipe.triton.datatypes import DATATYPES
 
-from . import conftest  # noqa: F401  puts the app on the path
-
 
 def edges(dtype: str) -> Any:
     """The extreme values of a dtype."""

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from benchmarks import serving
 from deploypipe.bundle.load import Model
 
-from .conftest import numbers, tensor
+from .conftest import PATIENCE, PAUSE, numbers, tensor
 
 INFER = "/v2/models/plain/infer"
 CLIENTS, EACH = 8, 50
@@ -76,14 +76,12 @@ def test_what_was_asked_is_answered_before_it_ends(built_onnx: Path) -> None:
     options = ["--bundle", str(built_onnx), "--port", "0", "--batch-ms", "5000"]
     command = [sys.executable, "-m", "server", *options]
     process = subprocess.Popen(command, cwd=serving.APP, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout
-    url = process.stdout.readline().split()[-1]
     row = inputs()[0, 0]
 
-    async def ask() -> httpx.Response:
-        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+    async def ask(url: str) -> httpx.Response:
+        async with asyncio.timeout(PATIENCE), httpx.AsyncClient(base_url=url, timeout=PATIENCE) as client:
             while (await client.get("/v2/health/ready")).status_code != httpx.codes.OK:
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(PAUSE)
             request = asyncio.create_task(client.post(INFER, json={"inputs": [tensor(row)]}))
             while not request.done():
                 if 'requests_in_progress{model="plain"} 1.0' in (await client.get("/metrics")).text:
@@ -91,9 +89,14 @@ def test_what_was_asked_is_answered_before_it_ends(built_onnx: Path) -> None:
             process.send_signal(signal.SIGTERM)
             return await request
 
-    assert numbers(asyncio.run(ask())).shape == (1, 3)
-    process.wait(timeout=60)
-    assert "Traceback" not in (process.stderr.read() if process.stderr else "")
+    try:
+        assert process.stdout
+        assert numbers(asyncio.run(ask(process.stdout.readline().split()[-1]))).shape == (1, 3)
+        _, said = process.communicate(timeout=PATIENCE)
+        assert "Traceback" not in said
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_a_connection_sends_at_once() -> None:

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from . import conftest  # noqa: F401  puts the app on the path
-
 if TYPE_CHECKING:
     from server.waiting import Job, Waiting
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,11 +14,14 @@ import pytest
 from safetensors.numpy import load_file
 
 import deploypipe
+from deploypipe.bundle import archive, integrity
 from deploypipe.errors import DeployError, VerdictError
 from deploypipe.triton.repository import Exported, export
 from tests.bundle import damage
 
 from .conftest import ReadConfig
+
+Cli = Callable[..., Any]
 
 MOUNT = PurePosixPath("/models")
 
@@ -206,6 +210,29 @@ def test_a_model_that_is_there_is_left_alone(onnx_bundle: Path, tmp_path: Path) 
     with pytest.raises(DeployError, match="is there already"):
         exported(onnx_bundle, tmp_path)
     assert sorted(path.stat().st_mtime_ns for path in place.rglob("*")) == before
+
+
+def test_a_zip_will_do(onnx_bundle: Path, tmp_path: Path) -> None:
+    archive.pack_zip(onnx_bundle, tmp_path / "bundle.zip")
+    place = exported(tmp_path / "bundle.zip", tmp_path).place
+    assert (place / "1" / "model.onnx").read_bytes() == (onnx_bundle / "model.onnx").read_bytes()
+
+
+def test_a_bundle_is_not_changed_by_a_repository_inside_of_it(onnx_bundle: Path) -> None:
+    with pytest.raises(DeployError, match="lies in the bundle, which it would change"):
+        exported(onnx_bundle, onnx_bundle)
+    integrity.check(onnx_bundle)
+
+
+def test_the_command_is_one_for_a_shell(cli: Cli, hashing_script: Path, tmp_path: Path) -> None:
+    said = cli("export-triton", hashing_script, "repository", "--mount", "/my models", code=0).stdout
+    assert "\n  LD_LIBRARY_PATH=/opt/tritonserver/backends/pytorch:$LD_LIBRARY_PATH LD_PRELOAD=" in said
+    assert shlex.split(said.splitlines()[-1])[1:] == [
+        "LD_PRELOAD=/my models/hashing/1/libdeploypipe_torch.so",
+        "tritonserver",
+        "--model-repository=/my models",
+    ]
+    assert (tmp_path / "work" / "repository" / "hashing" / "config.pbtxt").is_file()
 
 
 def test_nothing_is_left_where_it_fails(onnx_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

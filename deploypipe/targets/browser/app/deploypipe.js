@@ -150,6 +150,8 @@ export class Model {
         `The manifest does not name classes of ${output ?? this.manifest.model}`,
         "Use the output as it is.",
       );
+    if (!Object.hasOwn(outputs, output))
+      throw new DeployError(`There is no output '${output}'`, "Give what a run of this model gave.");
     return classesOf(outputs[output], row, info);
   }
 

@@ -2,10 +2,10 @@
  * A static server for this folder, on this machine only.
  * usage: node serve.mjs [PORT]
  */
-import { createReadStream } from "node:fs";
+import { createReadStream, realpathSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { createServer } from "node:http";
-import { extname, join, normalize } from "node:path";
+import { extname, join, posix } from "node:path";
 import { argv } from "node:process";
 import { fileURLToPath } from "node:url";
 
@@ -45,17 +45,26 @@ export async function serve(folder, port) {
 }
 
 async function answer(folder, request, response) {
-  const path = normalize(decodeURIComponent(new URL(request.url, "http://localhost").pathname));
+  const path = posix.normalize(decodeURIComponent(new URL(request.url, "http://localhost").pathname));
   const file = join(folder, path.endsWith("/") ? `${path}index.html` : path);
-  const { size } = await stat(file);
+  const found = await stat(file);
+  // On Windows a backslash would lead out of the folder.
+  if (!found.isFile() || path.includes("\\")) throw new Error("no such file");
   const type = TYPES[extname(file)] ?? "application/octet-stream";
   const stream = createReadStream(file);
   await new Promise((resolve, reject) => stream.once("open", resolve).once("error", reject));
-  response.writeHead(200, { ...HEADERS, "Content-Type": type, "Content-Length": size });
+  response.writeHead(200, { ...HEADERS, "Content-Type": type, "Content-Length": found.size });
   stream.once("error", () => response.destroy()).pipe(response);
 }
 
-if (argv[1] === fileURLToPath(import.meta.url)) {
-  const server = await serve(HERE, Number(argv[2] ?? PORT));
-  console.log(`${server.url} (Ctrl-C ends it)`);
+async function start(port) {
+  try {
+    const server = await serve(HERE, Number(port));
+    console.log(`${server.url} (Ctrl-C ends it)`);
+  } catch (error) {
+    console.error(`Error: Port ${port} cannot be used: ${error.message}.\nName another one: npm start -- PORT`);
+    process.exitCode = 2;
+  }
 }
+
+if (argv[1] && realpathSync(argv[1]) === fileURLToPath(import.meta.url)) await start(argv[2] ?? PORT);

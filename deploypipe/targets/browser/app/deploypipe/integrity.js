@@ -12,6 +12,8 @@ const CURE = "Build the bundle again, or get an undamaged copy.";
 const DISTRUST = "Do not trust this bundle.";
 const LARGEST_MANIFEST = 16_000_000;
 const LONGEST_NAME = 200;
+/** What cannot be printed: control characters and the like, and white space but the blank. */
+const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]|[^ \P{Zs}]/u;
 /** What no manifest lists. */
 const UNLISTED = [FILE, "model.sig"];
 
@@ -52,7 +54,7 @@ async function readManifest(source) {
  */
 function checkNames(source, manifest) {
   for (const name of manifest.files.keys()) {
-    if (name.length > LONGEST_NAME || /[\p{C}]/u.test(name)) {
+    if ([...name].length > LONGEST_NAME || UNPRINTABLE.test(name)) {
       throw new DeployError(
         `The manifest of ${source.name} names a file that cannot be: ${quoted(name.slice(0, LONGEST_NAME))}`,
         CURE,
@@ -74,8 +76,10 @@ function checkNames(source, manifest) {
 const quoted = (name) => `'${JSON.stringify(name).slice(1, -1)}'`;
 
 /** @param {string} name */
-const leaves = (name) =>
-  !name || name === "." || name.startsWith("/") || name.includes("\\") || name.split("/").includes("..");
+function leaves(name) {
+  const parts = name.split("/").filter((part) => part && part !== ".");
+  return !parts.length || parts.includes("..") || name.startsWith("/") || name.includes("\\");
+}
 
 /**
  * @param {Source} source

@@ -63,7 +63,8 @@ async function urlZip(url, maxBytes) {
  * @returns {Source}
  */
 function folderSource(url) {
-  const folder = url.href.replace(/\/?$/, "/");
+  const plain = Object.assign(new URL(url), { search: "", hash: "" });
+  const folder = plain.href.replace(/\/?$/, "/");
   const within = (/** @type {string} */ name) => new URL(name.split("/").map(encodeURIComponent).join("/"), folder);
   return {
     name: folder.slice(0, -1),

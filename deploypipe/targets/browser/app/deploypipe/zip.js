@@ -6,12 +6,15 @@ const CURE = "Build the bundle again, or get an undamaged copy.";
 const DISTRUST = "Do not trust this bundle.";
 const REWRITE = "Write it with `deploypipe zip`.";
 const MOST_ENTRIES = 10_000;
+const LARGEST_TABLE = 4_000_000;
 const END = { signature: 0x06054b50, bytes: 22 };
 const CENTRAL = { signature: 0x02014b50, bytes: 46 };
 const LOCAL = { signature: 0x04034b50, bytes: 30 };
 const STORED = 0;
 const DEFLATED = 8;
 const ENCRYPTED = 1;
+/** The kind of extra field that may hold other sizes than those that are read here. */
+const ZIP64 = 1;
 const FILE_TYPE = 0xf000;
 /** Types of a file in a zip: not said, a file, a folder. */
 const KNOWN_TYPES = [0, 0x8000, 0x4000];
@@ -35,17 +38,18 @@ const KNOWN_TYPES = [0, 0x8000, 0x4000];
  */
 export function listZip(bytes, bundle) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const { count, start } = readEnd(view, bundle);
+  const { count, start, end } = readEnd(view, bundle);
   /** @type {Map<string, Entry>} */
   const entries = new Map();
-  let place = start;
-  for (let number = 0; number < count; number++) {
-    const { entry, next } = readEntry(view, bytes, place, bundle);
+  let found = 0;
+  for (let place = start; place < end; found++) {
+    const { entry, next } = readEntry(view, bytes.subarray(0, end), place, bundle);
     place = next;
     checkEntry(entry, bundle);
     if (entries.has(entry.name)) throw new DeployError(`${bundle} holds '${entry.name}' twice`, DISTRUST);
     if (!entry.name.endsWith("/") || entry.size) entries.set(entry.name, entry);
   }
+  if (found !== count) throw broken(bundle, `it has ${found} entries instead of ${count}`);
   return entries;
 }
 
@@ -68,8 +72,8 @@ export async function readZipEntry(bytes, entry, bundle) {
 }
 
 /**
- * How many entries there are, and where their list begins. It must be the last thing in the file, without a comment and
- * without zip64, so that every reader finds the same one.
+ * How many entries there are, and where their list begins and ends. It must be the last thing in the file, without a
+ * comment and without zip64, so that every reader finds the same one.
  * @param {DataView} view
  * @param {string} bundle
  */
@@ -81,10 +85,10 @@ function readEnd(view, bundle) {
     view.getUint32(end + 12, true),
     view.getUint32(end + 16, true),
   ];
-  if (count > MOST_ENTRIES)
+  if (count > MOST_ENTRIES || bytes > LARGEST_TABLE)
     throw new DeployError(`${bundle} has ${count} entries; ${MOST_ENTRIES} are the most`, DISTRUST);
   if (start + bytes !== end || view.getUint16(end + 20, true)) throw broken(bundle, "it holds more than its entries");
-  return { count, start };
+  return { count, start, end };
 }
 
 /**
@@ -100,7 +104,7 @@ function checkEntry({ name, type, flags, method }, bundle) {
 
 /**
  * @param {DataView} view
- * @param {Uint8Array} bytes
+ * @param {Uint8Array} bytes Up to the end of the list.
  * @param {number} place
  * @param {string} bundle
  */
@@ -108,10 +112,13 @@ function readEntry(view, bytes, place, bundle) {
   if (!has(view, place, CENTRAL.bytes, CENTRAL.signature)) throw broken(bundle, "its list of entries is cut off");
   const start = place + CENTRAL.bytes;
   const nameEnd = start + view.getUint16(place + 28, true);
-  const next = nameEnd + view.getUint16(place + 30, true) + view.getUint16(place + 32, true);
+  const extraEnd = nameEnd + view.getUint16(place + 30, true);
+  const next = extraEnd + view.getUint16(place + 32, true);
   if (next > bytes.length) throw broken(bundle, "its list of entries is cut off");
+  const name = new TextDecoder().decode(bytes.subarray(start, nameEnd));
+  if (isZip64(view, nameEnd, extraEnd)) throw broken(bundle, `'${name}' is of the kind zip64`);
   const entry = {
-    name: new TextDecoder().decode(bytes.subarray(start, nameEnd)),
+    name,
     flags: view.getUint16(place + 8, true),
     method: view.getUint16(place + 10, true),
     packed: view.getUint32(place + 20, true),
@@ -120,6 +127,19 @@ function readEntry(view, bytes, place, bundle) {
     offset: view.getUint32(place + 42, true),
   };
   return { entry, next };
+}
+
+/**
+ * Whether one of the extra fields of an entry is that of zip64.
+ * @param {DataView} view
+ * @param {number} place
+ * @param {number} end
+ */
+function isZip64(view, place, end) {
+  for (let field = place; field + 4 <= end; field += 4 + view.getUint16(field + 2, true)) {
+    if (view.getUint16(field, true) === ZIP64) return true;
+  }
+  return false;
 }
 
 /**

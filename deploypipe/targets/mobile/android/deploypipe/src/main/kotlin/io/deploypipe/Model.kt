@@ -6,7 +6,7 @@ import java.io.File
  * A bundle that is open: it verifies itself, it runs, it is closed. Threads may share it.
  *
  * ```
- * Model.open(Assets.bundle(context)).use { model ->
+ * Model.open(Assets.bundle(context), context.cacheDir).use { model ->
  *     check(model.verify().passed)
  *     model.runImage(image).use { results -> model.classes(results).first().label }
  * }

@@ -11,13 +11,16 @@ import io.deploypipe.Model
 import io.deploypipe.toImage
 import java.util.concurrent.Executors
 
-/** Shows what the bundle says of itself on this device, and the classes of what is drawn. */
+/** Shows what the bundle says of itself on this device, and, if it verified itself, the classes of what is drawn. */
 class MainActivity : Activity() {
     private val worker = Executors.newSingleThreadExecutor()
     private lateinit var verdict: TextView
     private lateinit var classes: TextView
     private lateinit var drawing: DrawingView
+
+    // Both belong to the worker.
     private var model: Model? = null
+    private var verified = false
 
     override fun onCreate(state: Bundle?) {
         super.onCreate(state)
@@ -41,7 +44,9 @@ class MainActivity : Activity() {
         val said = try {
             val opened = Model.open(Assets.bundle(this), cacheDir)
             model = opened
-            opened.verify().let { if (it.passed) "verified on this device" else it.failures.joinToString("\n") }
+            val found = opened.verify()
+            verified = found.passed
+            if (verified) "verified on this device" else found.failures.joinToString("\n")
         } catch (error: DeployException) {
             "${error.message}. ${error.cure}"
         }
@@ -51,7 +56,7 @@ class MainActivity : Activity() {
     private fun classify() {
         val image = drawing.bitmap.toImage()
         worker.execute {
-            val said = model?.let { classesOf(it, image) } ?: return@execute
+            val said = model?.takeIf { verified }?.let { classesOf(it, image) } ?: return@execute
             runOnUiThread { classes.text = said }
         }
     }
