@@ -50,24 +50,46 @@ dp_status fill(dp_error* error, dp_status status, const std::string& message, co
   return status;
 }
 
-/// Runs a function; whatever it throws ends here.
+/// Says so without taking any.
+dp_status out_of_memory(dp_error* error) noexcept {
+  constexpr char kMessage[] = "There is not enough memory";
+  constexpr char kCure[] = "Close other models, or take a smaller input.";
+  if (error == nullptr) return DP_OUT_OF_MEMORY;
+  error->status = DP_OUT_OF_MEMORY;
+  std::memcpy(error->message, kMessage, sizeof kMessage);
+  std::memcpy(error->cure, kCure, sizeof kCure);
+  return DP_OUT_OF_MEMORY;
+}
+
+/// Runs a function, and puts what it throws into words.
 template <class Function>
-dp_status guarded(dp_error* error, Function&& function) noexcept {
+dp_status told(dp_error* error, Function&& function) {
   try {
     function();
     return fill(error, DP_OK, "", "");
   } catch (const Error& wrong) {
     return fill(error, wrong.status(), wrong.what(), wrong.cure());
   } catch (const std::bad_alloc&) {
-    return fill(error, DP_OUT_OF_MEMORY, "There is not enough memory", "");
+    return out_of_memory(error);
   } catch (const std::length_error&) {
-    return fill(error, DP_OUT_OF_MEMORY, "There is not enough memory", "");
+    return out_of_memory(error);
   } catch (const std::filesystem::filesystem_error& wrong) {
-    return fill(error, DP_BAD_BUNDLE, wrong.path1().string() + " cannot be read: " + wrong.code().message(), "");
+    return fill(error, DP_BAD_BUNDLE, wrong.path1().string() + " cannot be used: " + wrong.code().message(),
+                "Look at its rights and at the room beside it, or get another copy of the bundle.");
   } catch (const std::exception& wrong) {
     return fill(error, DP_INTERNAL, wrong.what(), "");
   } catch (...) {
     return fill(error, DP_INTERNAL, "Something unknown went wrong", "");
+  }
+}
+
+/// Runs a function; whatever it throws ends here, and so does a lack of memory for the words of it.
+template <class Function>
+dp_status guarded(dp_error* error, Function&& function) noexcept {
+  try {
+    return told(error, function);
+  } catch (...) {
+    return out_of_memory(error);
   }
 }
 
@@ -151,6 +173,8 @@ const dp_tensor_info* info_at(const std::vector<dp_tensor_info>& infos, std::siz
 }  // namespace
 
 const char* dp_version(void) { return DP_VERSION; }
+
+size_t dp_dtype_size(dp_dtype dtype) { return dp::size_or_zero(dtype); }
 
 const char* dp_backends(void) {
   try {

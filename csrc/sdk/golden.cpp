@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "node.h"
+#include "text.h"
 
 namespace dp {
 namespace {
@@ -105,13 +106,6 @@ std::size_t number_of(const std::string& name) {
     throw Damaged("'" + name + "' does not begin with the number of a case");
   }
   return number;
-}
-
-std::vector<std::string> names_of(const std::vector<TensorInfo>& infos) {
-  std::vector<std::string> names;
-  names.reserve(infos.size());
-  for (const TensorInfo& info : infos) names.push_back(info.name);
-  return names;
 }
 
 std::string key(std::size_t number, const std::string& side, const std::string& name) {

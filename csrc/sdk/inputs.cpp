@@ -69,11 +69,8 @@ void check_finite(const TensorInfo& info, const View& view) {
 std::vector<View> check_inputs(const Manifest& manifest, const dp_tensor* tensors, std::size_t count) {
   const std::vector<TensorInfo>& infos = manifest.inputs;
   if (count != infos.size()) {
-    std::vector<std::string> names;
-    names.reserve(infos.size());
-    for (const TensorInfo& info : infos) names.push_back(info.name);
     throw Error(DP_INVALID_ARGUMENT, std::to_string(count) + " inputs were given",
-                "The model takes " + joined(names) + ".");
+                "The model takes " + joined(names_of(infos)) + ".");
   }
   Sizes sizes;
   std::vector<View> views;

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "error.h"
+#include "text.h"
 
 namespace dp {
 namespace {
@@ -39,19 +40,15 @@ void* open_file(const Search& search, const fs::path& file, int flags) {
   return handle;
 }
 
-/// Returns nullptr where the system has no such library; one that is there and does not load is an error.
+/// Returns nullptr where the system has no such library; one that is there, of which the loader names the path or what
+/// it lacks, and does not load is an error.
 void* open_system(const Search& search, const std::string& name, int flags) {
   void* handle = dlopen(name.c_str(), flags);
   if (handle != nullptr) return handle;
   const std::string said = last_error();
-  if (said.find(name) == std::string::npos) refuse(search, name, said);
+  const bool is_there = said.find("/" + name) != std::string::npos || said.find(name) == std::string::npos;
+  if (is_there) refuse(search, name, said);
   return nullptr;
-}
-
-std::string joined(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
 }
 
 }  // namespace
@@ -60,7 +57,8 @@ Library Library::open(const Search& search, bool global) {
   const int flags = RTLD_NOW | (global ? RTLD_GLOBAL : RTLD_LOCAL);
   if (!search.named.empty()) {
     const fs::path file = fs::absolute(search.named);  // a bare name would be looked for elsewhere
-    if (fs::exists(file)) return {open_file(search, file, flags), file};
+    std::error_code failed;
+    if (fs::exists(file, failed)) return {open_file(search, file, flags), file};
     throw Error(DP_NO_RUNTIME, "There is no " + file.string() + ", which was named as " + search.runtime,
                 "Name the file of its shared library.");
   }

@@ -34,6 +34,12 @@ std::vector<dp_tensor_info> public_infos(const std::vector<TensorInfo>& infos) {
   return result;
 }
 
+void check_form(const Manifest& manifest, const Backend& backend, bool with_libraries) {
+  if (with_libraries || backend.portable || manifest.libraries().empty()) return;
+  throw Error(DP_UNSUPPORTED, "A bundle for " + manifest.runtime.name + " cannot run without its op library",
+              "Leave without_op_libraries at 0.");
+}
+
 /// A backend's own mistakes do not reach the caller as tensors that are none.
 void check_outputs(const std::vector<Tensor>& outputs, const Manifest& manifest) {
   if (outputs.size() != manifest.outputs.size()) {
@@ -61,6 +67,7 @@ Model::Model(const fs::path& path, const Options& options) : with_libraries_(!op
   runtime_ = backend.load(artifact);
   version_ = runtime_->version();
   check_host(manifest_, version_, with_libraries_);
+  check_form(manifest_, backend, with_libraries_);
   session_ = runtime_->open(artifact);
   inputs_ = public_infos(manifest_.inputs);
   outputs_ = public_infos(manifest_.outputs);

@@ -8,7 +8,7 @@ namespace {
 constexpr std::int64_t kMaxSide = 16384;
 constexpr std::size_t kMaxSteps = 8;
 
-/// The place of a word in a list of those that may stand there.
+/// Whether the second of the two words that may stand there does.
 bool second_of(const Node& node, const char* first, const char* second) {
   const std::string word = node.text();
   if (word != first && word != second) {

@@ -103,7 +103,8 @@ std::string file_sha256(const std::filesystem::path& file) {
   while (stream.read(buffer.data(), static_cast<std::streamsize>(buffer.size())), stream.gcount() > 0) {
     sha.update({reinterpret_cast<const std::uint8_t*>(buffer.data()), static_cast<std::size_t>(stream.gcount())});
   }
-  if (!stream.eof()) throw Error(DP_BAD_BUNDLE, file.string() + " cannot be read");
+  if (!stream.eof())
+    throw Error(DP_BAD_BUNDLE, file.string() + " cannot be read", "Look at its rights, or get another copy.");
   return sha.hex();
 }
 

@@ -6,7 +6,7 @@
 
 namespace dp {
 
-std::size_t size_of(dp_dtype dtype) {
+std::size_t size_or_zero(dp_dtype dtype) {
   switch (dtype) {
     case DP_FLOAT64:
     case DP_INT64:
@@ -19,6 +19,11 @@ std::size_t size_of(dp_dtype dtype) {
     case DP_BOOL:
       return 1;
   }
+  return 0;
+}
+
+std::size_t size_of(dp_dtype dtype) {
+  if (const std::size_t size = size_or_zero(dtype); size != 0) return size;
   throw Error(DP_INVALID_ARGUMENT, "There is no dtype " + std::to_string(dtype), "Take one of dp_dtype.");
 }
 

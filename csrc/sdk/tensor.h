@@ -41,7 +41,10 @@ struct TensorInfo {
   std::vector<Axis> axes;
 };
 
-/// Bytes of one element.
+/// Bytes of one element, 0 where there is no such dtype.
+std::size_t size_or_zero(dp_dtype dtype);
+
+/// Bytes of one element; throws Error where there is no such dtype.
 std::size_t size_of(dp_dtype dtype);
 
 /// Number of elements; throws Error where it does not fit into 63 bits or a size is negative.

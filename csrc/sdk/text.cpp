@@ -54,6 +54,13 @@ std::string joined(const std::vector<std::string>& words, const char* between) {
   return text;
 }
 
+std::vector<std::string> names_of(const std::vector<TensorInfo>& infos) {
+  std::vector<std::string> names;
+  names.reserve(infos.size());
+  for (const TensorInfo& info : infos) names.push_back(info.name);
+  return names;
+}
+
 std::string describe(dp_dtype dtype, const std::vector<std::int64_t>& shape, const char* between) {
   std::vector<std::string> sizes;
   sizes.reserve(shape.size());

@@ -22,6 +22,8 @@ std::string quoted(const std::string& text);
 /// `a, b, c`.
 std::string joined(const std::vector<std::string>& words, const char* between = ", ");
 
+std::vector<std::string> names_of(const std::vector<TensorInfo>& infos);
+
 /// `float32[5,10]`; with ", " between the sizes as Python prints a list.
 std::string describe(dp_dtype dtype, const std::vector<std::int64_t>& shape, const char* between = ",");
 

@@ -40,6 +40,9 @@ EXTRA = ""
 # The compiler would otherwise emit whatever the building machine has, and the bundle would die with an
 # illegal instruction on an older server.
 PORTABLE_ISA = {"x86_64": ("x86-64-v3", 256)}
+# The compiler would otherwise count on the threads of the building process: loops take as many, or as many as there are
+# and write the sums of more of them beyond the end of an array.
+_ANY_THREADS = {"cpp.dynamic_threads": True}
 # Sources, and what is told of them; the loader reads neither.
 _LEFT_OUT = (".wrapper.cpp", ".kernel.cpp", ".kernel_metadata.json")
 
@@ -75,7 +78,7 @@ def lower(program: Program, form: Form, artifact: Path) -> Lowered:
     exported = precision.graph(program, form)
     march, width = PORTABLE_ISA.get(platform.machine(), (None, None))
     kept = precision.Kept()
-    options = compiler.options() | precision.options(form, kept)
+    options = compiler.options() | precision.options(form, kept) | _ANY_THREADS
     if march:
         options |= {"cpp.march": march, "cpp.simdlen": width}
     try:

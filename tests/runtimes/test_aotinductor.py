@@ -106,6 +106,39 @@ def test_a_processor_without_vnni_gives_the_same_numbers(made: Made, tmp_path: P
     assert np.abs(np.load(tmp_path / "logits.npy") - logits).max() < 0.02 * logits.std()
 
 
+class Spread(nn.Module):
+    """Takes x float32[B,1,8,8], returns float32[B,64]: all of it less its mean, a sum over everything."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x - x.mean()).flatten(1)
+
+
+@pytest.mark.slow
+def test_a_run_may_have_other_threads_than_the_build(tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)  # what inductor takes for any number
+    try:
+        captured = program(tmp_path / "p", aotinductor, Form(), Spread())
+        aotinductor.lower(captured, Form(), tmp_path / "model.pt2")
+    finally:
+        torch.set_num_threads(before)
+    image = torch.rand(512, 1, 8, 8, generator=torch.Generator().manual_seed(7)).numpy()
+    np.save(tmp_path / "image.npy", image)
+    code = (
+        "import sys, numpy, torch\n"
+        "from pathlib import Path\n"
+        "from deploypipe.runtimes import aotinductor\n"
+        "session = aotinductor.load(Path(sys.argv[1]), [])\n"
+        "for threads in (1, 16 * torch.get_num_threads()):\n"
+        "    torch.set_num_threads(threads)\n"
+        "    numpy.save(f'{threads > 1}.npy', session.run([numpy.load('image.npy')])[0])\n"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path / "model.pt2"], cwd=tmp_path, check=True)
+    expected = image.reshape(512, 64) - image.mean()
+    for name in ("False.npy", "True.npy"):
+        np.testing.assert_allclose(np.load(tmp_path / name), expected, atol=1e-5)
+
+
 @pytest.mark.slow
 def test_a_model_with_nothing_to_quantize_is_refused(tmp_path: Path) -> None:
     form = Form(precision="int8-dynamic")

@@ -54,7 +54,7 @@ class EchoRuntime : public dp::Runtime {
 
 std::unique_ptr<dp::Runtime> load(const Artifact& /*artifact*/) { return std::make_unique<EchoRuntime>(); }
 
-constexpr dp::Backend kEcho = {"echo", load};
+constexpr dp::Backend kEcho = {"echo", load, true};
 
 }  // namespace
 

@@ -10,8 +10,7 @@ static int fail(const dp_error* error) {
 }
 
 static size_t bytes_of(const dp_tensor* tensor) {
-  static const size_t sizes[] = {0, 4, 8, 1, 1, 4, 8, 1};
-  size_t bytes = sizes[tensor->dtype];
+  size_t bytes = dp_dtype_size(tensor->dtype);
   for (int32_t axis = 0; axis < tensor->rank; ++axis) bytes *= (size_t)tensor->shape[axis];
   return bytes;
 }

@@ -12,7 +12,6 @@ import pytest
 from deploypipe import native
 
 from .running import (
-    WITHOUT,
     Program,
     of_zoo,
     relist,
@@ -58,12 +57,6 @@ def test_a_library_of_something_else(program: Program, copied: Path) -> None:
     ran = program.run(copied, runtime_library("onnxruntime"))
     assert ran.status == NO_RUNTIME
     assert "is not libtorch 2.13 or newer: it has no aoti_torch_abi_version" in ran.error
-
-
-def test_its_op_library_cannot_be_left_out(program: Program, copied: Path, libtorch: Path) -> None:
-    ran = program.run(copied, libtorch, WITHOUT)
-    assert ran.status in {UNSUPPORTED, RUNTIME_FAILED}
-    assert "op library" in ran.error
 
 
 def test_an_op_library_of_another_runtime(program: Program, copied: Path, libtorch: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,12 @@ from deploypipe.bundle import manifest as manifests
 from deploypipe.bundle import parity
 from deploypipe.bundle.manifest import GOLDEN
 from deploypipe.errors import DeployError
+from deploypipe.native import toolchain
 from deploypipe.tensors import check_inputs, load_cases, refuse_non_finite
 from tests.bundle.damage import mend
 
 from .capi import (
+    DTYPES,
     INTERNAL,
     INVALID_ARGUMENT,
     RUNTIME_FAILED,
@@ -48,6 +52,14 @@ def refused(sdk: Sdk, path: Path, **options: Any) -> SdkError:
 
 def test_the_version_is_that_of_the_package(sdk: Sdk) -> None:
     assert sdk.library.dp_version().decode() == deploypipe.__version__
+
+
+def test_the_bytes_of_an_element(sdk: Sdk) -> None:
+    sdk.library.dp_dtype_size.restype = ctypes.c_size_t
+    assert {name: sdk.library.dp_dtype_size(code) for code, name in DTYPES.items()} == {
+        name: np.dtype(name).itemsize for name in DTYPES.values()
+    }
+    assert [sdk.library.dp_dtype_size(code) for code in (-1, 0, 8)] == [0, 0, 0]
 
 
 def test_the_backends_of_this_build(sdk: Sdk) -> None:
@@ -289,6 +301,19 @@ def test_op_libraries_that_stay_unused_need_not_fit(sdk: Sdk, tmp_path: Path) ->
     model = sdk.open(bundle, without_op_libraries=1)
     assert model.verify()["checks"][0]["what"] == "without op library, batch=1"
     model.close()
+
+
+def test_a_lack_of_memory_is_an_error_and_no_end(tree: Path, bundle: Path, echo_folder: Path, tmp_path: Path) -> None:
+    """A program of its own, in which one allocation after the other fails."""
+    program, library = tmp_path / "memory", tree / "lib"
+    flags = ["-std=c++17", "-O1", "-Wall", "-Werror", f"-I{tree / 'include'}", f"-L{library}", f"-Wl,-rpath,{library}"]
+    command = [toolchain.compiler(), Path(__file__).parent / "memory.cpp", *flags, "-ldeploypipe", "-o", program]
+    subprocess.run([str(word) for word in command], check=True)
+    (tmp_path / "scratch").mkdir()
+    environment = os.environ | {"TMPDIR": str(tmp_path / "scratch")}
+    done = subprocess.run([program, bundle, echo_folder], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done
+    assert int(done.stdout) > 50
 
 
 def test_threads_share_a_model(sdk: Sdk, tmp_path: Path) -> None:

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import deploypipe
+from deploypipe.errors import DeployError
+
 from .running import WITH, WITHOUT, Program, assert_same_outputs, assert_same_verdict, of_zoo, runtime_library
 
 # Runtime, model, whether its ops are decomposed, and the form that runs.
@@ -35,6 +38,9 @@ CASES = [
 NAMED = {"onnxruntime", "litert", "aotinductor"}
 
 
+UNSUPPORTED = 3
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("runtime", "model", "decomposed", "form"), CASES)
 def test_it_says_and_gives_what_python_does(
@@ -44,3 +50,13 @@ def test_it_says_and_gives_what_python_does(
     ran = program.run(bundle, runtime_library(runtime) if runtime in NAMED else None, form)
     assert_same_verdict(ran, bundle, form)
     assert_same_outputs(ran, bundle, form)
+
+
+@pytest.mark.parametrize("runtime", ["litert", "aotinductor", "torchscript", "executorch"])
+def test_an_op_library_that_is_needed_cannot_be_left_out(program: Program, out: Path, runtime: str) -> None:
+    bundle = of_zoo("lltm", runtime, out, False if runtime in {"litert", "executorch"} else None)
+    ran = program.run(bundle, runtime_library(runtime) if runtime in NAMED else None, WITHOUT)
+    with pytest.raises(DeployError) as expected:
+        deploypipe.load(bundle, native=False)
+    assert ran.status == UNSUPPORTED
+    assert ran.error == f"{expected.value.message}. Leave without_op_libraries at 0."

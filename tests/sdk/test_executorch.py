@@ -11,7 +11,7 @@ import pytest
 from deploypipe import native
 from deploypipe.native import sdk, toolchain
 
-from .running import WITHOUT, Program, host_program, of_zoo, relist
+from .running import Program, host_program, of_zoo, relist
 
 RUNTIME = "executorch"
 UNSUPPORTED, NO_RUNTIME, RUNTIME_FAILED = 3, 4, 5
@@ -36,12 +36,6 @@ def test_what_is_missing_is_said(out: Path, tmp_path: Path) -> None:
     ran = host_program(tmp_path, tree).run(of_zoo("lltm", RUNTIME, out, decomposed=False), None)
     assert ran.status == NO_RUNTIME
     assert "libdeploypipe_executorch.so cannot be loaded as the backend for executorch: _portable_lib" in ran.error
-
-
-def test_its_op_library_cannot_be_left_out(program: Program, copied: Path) -> None:
-    ran = program.run(copied, None, WITHOUT)
-    assert ran.status in {UNSUPPORTED, RUNTIME_FAILED}
-    assert "op library" in ran.error
 
 
 def test_an_op_library_of_another_runtime(program: Program, copied: Path) -> None:

@@ -67,12 +67,6 @@ def test_where_it_was_looked_for_is_said(program: Program, copied: Path) -> None
     assert f"LiteRT is not found: libLiteRt.so is neither in {copied / 'lib'} nor on this system" in ran.error
 
 
-def test_its_op_library_cannot_be_left_out(program: Program, copied: Path) -> None:
-    ran = program.run(copied, runtime_library(RUNTIME), WITHOUT)
-    assert ran.status == RUNTIME_FAILED
-    assert "There is no kernel for custom_call.deploypipe.lltm_packed in LiteRT" in ran.error
-
-
 def test_an_op_library_of_another_runtime(program: Program, copied: Path) -> None:
     (library,) = (copied / "lib").iterdir()
     shutil.copy2(native.library("onnxruntime"), library)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes.util
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,14 @@ def test_where_it_was_looked_for_is_said(program: Program, copied: Path) -> None
     assert "ONNX Runtime is not found: libonnxruntime.so.1, libonnxruntime.so is neither in" in ran.error
     assert f"{copied / 'lib'} nor on this system" in ran.error
     assert "Install onnxruntime (pip)" in ran.error
+
+
+def test_one_of_the_system_that_does_not_load_is_an_error(program: Program, copied: Path, tmp_path: Path) -> None:
+    library = tmp_path / "libonnxruntime.so.1"
+    library.write_text("no library, and longer than the header of one: " + 64 * "x")
+    ran = replace(program, launcher=("env", f"LD_LIBRARY_PATH={tmp_path}")).run(copied, None)
+    assert ran.status == NO_RUNTIME
+    assert f"libonnxruntime.so.1 cannot be loaded as ONNX Runtime: {library}: " in ran.error
 
 
 def test_a_file_that_is_not_there(program: Program, copied: Path, tmp_path: Path) -> None:

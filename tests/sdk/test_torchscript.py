@@ -12,7 +12,6 @@ from deploypipe.native import sdk, toolchain
 
 from .running import (
     WITH,
-    WITHOUT,
     Program,
     assert_same_verdict,
     host_program,
@@ -65,12 +64,6 @@ def test_a_library_of_something_else(moved: Program, copied: Path) -> None:
     ran = moved.run(copied, runtime_library("onnxruntime"))
     assert ran.status == NO_RUNTIME
     assert "libtorch_cpu.so: cannot open shared object file" in ran.error
-
-
-def test_its_op_library_cannot_be_left_out(program: Program, copied: Path) -> None:
-    ran = program.run(copied, None, WITHOUT)
-    assert ran.status in {UNSUPPORTED, RUNTIME_FAILED}
-    assert len(ran.error.splitlines()) == 1
 
 
 def test_an_op_library_of_another_runtime(program: Program, copied: Path) -> None:

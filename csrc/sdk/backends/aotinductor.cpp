@@ -14,6 +14,7 @@
 #include "backends/aotinductor_ops.h"
 #include "backends/aotinductor_package.h"
 #include "backends/backend.h"
+#include "backends/dtypes.h"
 #include "backends/op_libraries.h"
 #include "backends/said.h"
 #include "error.h"
@@ -152,7 +153,7 @@ class Tensors {
     for (int dtype = DP_FLOAT32; dtype <= DP_BOOL; ++dtype) {
       if (functions_.codes.at(static_cast<std::size_t>(dtype)) == code) return static_cast<dp_dtype>(dtype);
     }
-    throw Error(DP_UNSUPPORTED, "The output " + name + " is of a type that the SDK has not", kBuildAgain);
+    refuse_type_of(name);
   }
 
   void check(aoti::Status status) const {
@@ -264,6 +265,6 @@ std::unique_ptr<Runtime> load(const Artifact& artifact) {
 }  // namespace
 
 extern const Backend kAotinductor;
-const Backend kAotinductor = {"aotinductor", load};
+const Backend kAotinductor = {.name = "aotinductor", .load = load, .portable = false};
 
 }  // namespace dp

@@ -92,9 +92,13 @@ std::vector<Value> OpCalls::stack_of(const OpCall& call, const std::int64_t* int
 }
 
 void OpCalls::take_results(const OpCall& call, const std::vector<Value>& stack, const Handle* outputs) const {
+  std::vector<Owned> results;
+  results.reserve(call.outputs);
   for (std::size_t i = 0; i < call.outputs; ++i) {
-    const Owned result(tensor_of(stack[i]), functions_.delete_tensor_object);
-    functions_.assign_tensors(result.get(), outputs[i]);
+    results.emplace_back(tensor_of(stack[i]), functions_.delete_tensor_object);
+  }
+  for (const Owned& result : results) {
+    if (functions_.assign_tensors(result.get(), *outputs++) != 0) throw std::runtime_error(last_error(functions_));
   }
 }
 

@@ -57,6 +57,7 @@ using Load = std::unique_ptr<Runtime> (*)(const Artifact& artifact);
 struct Backend {
   const char* name;  ///< As in `runtime.name` of the manifest.
   Load load;
+  bool portable;  ///< Its artifacts hold the bodies of their ops, and run without op libraries too.
 };
 
 /// A library of its own answers with its backend where it was built with the same SDK, else with nullptr.

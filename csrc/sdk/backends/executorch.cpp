@@ -11,8 +11,6 @@
 #include <executorch/runtime/executor/program.h>
 #include <executorch/runtime/platform/runtime.h>
 
-#include <algorithm>
-#include <array>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -23,6 +21,7 @@
 #include <vector>
 
 #include "backends/backend.h"
+#include "backends/dtypes.h"
 #include "backends/executorch_memory.h"
 #include "backends/op_libraries.h"
 #include "error.h"
@@ -42,25 +41,13 @@ using Code = executorch::runtime::Error;
 constexpr const char* kBuildAgain = "Build the bundle again.";
 constexpr const char* kMethod = "forward";
 
-/// The dtypes that both sides have.
-constexpr std::array<std::pair<dp_dtype, ScalarType>, 7> kTypes = {{{DP_FLOAT32, ScalarType::Float},
-                                                                    {DP_FLOAT64, ScalarType::Double},
-                                                                    {DP_INT8, ScalarType::Char},
-                                                                    {DP_UINT8, ScalarType::Byte},
-                                                                    {DP_INT32, ScalarType::Int},
-                                                                    {DP_INT64, ScalarType::Long},
-                                                                    {DP_BOOL, ScalarType::Bool}}};
-
-ScalarType scalar_of(dp_dtype dtype) {
-  return std::find_if(kTypes.begin(), kTypes.end(), [&](const auto& pair) { return pair.first == dtype; })->second;
-}
-
-dp_dtype dtype_of(ScalarType scalar, const std::string& output) {
-  const auto* const found =
-      std::find_if(kTypes.begin(), kTypes.end(), [&](const auto& pair) { return pair.second == scalar; });
-  if (found != kTypes.end()) return found->first;
-  throw Error(DP_UNSUPPORTED, "The output " + output + " is of a type that the SDK has not", kBuildAgain);
-}
+constexpr Dtypes<ScalarType> kTypes = {{{DP_FLOAT32, ScalarType::Float},
+                                        {DP_FLOAT64, ScalarType::Double},
+                                        {DP_INT8, ScalarType::Char},
+                                        {DP_UINT8, ScalarType::Byte},
+                                        {DP_INT32, ScalarType::Int},
+                                        {DP_INT64, ScalarType::Long},
+                                        {DP_BOOL, ScalarType::Bool}}};
 
 /// The name of an error, such as `OperatorMissing`; the runtime itself says more on the error output.
 std::string words_of(Code code) {
@@ -88,8 +75,8 @@ class Input {
         order_(view.shape.size()),
         strides_(view.shape.size()),
         // A method only reads its inputs, which a tensor has no word for.
-        tensor_(scalar_of(view.dtype), static_cast<ssize_t>(sizes_.size()), sizes_.data(), const_cast<void*>(view.data),
-                order_.data(), strides_.data()) {
+        tensor_(theirs(kTypes, view.dtype), static_cast<ssize_t>(sizes_.size()), sizes_.data(),
+                const_cast<void*>(view.data), order_.data(), strides_.data()) {
     std::iota(order_.begin(), order_.end(), executorch::aten::DimOrderType{0});
     executorch::runtime::dim_order_to_stride_nocheck(sizes_.data(), order_.data(), sizes_.size(), strides_.data());
   }
@@ -185,7 +172,7 @@ class ExecutorchSession : public Session {
     if (!executorch::runtime::tensor_is_contiguous(tensor)) {
       throw Error(DP_UNSUPPORTED, "The output " + name + " does not lie row by row", kBuildAgain);
     }
-    Tensor result = allocate(dtype_of(tensor.scalar_type(), name), {tensor.sizes().begin(), tensor.sizes().end()});
+    Tensor result = allocate(ours(kTypes, tensor.scalar_type(), name), {tensor.sizes().begin(), tensor.sizes().end()});
     if (!result.bytes.empty()) std::memcpy(result.bytes.data(), tensor.const_data_ptr(), result.bytes.size());
     return result;
   }
@@ -220,7 +207,7 @@ std::unique_ptr<Runtime> load(const Artifact& /*artifact*/) {
   return std::make_unique<ExecutorchRuntime>();
 }
 
-constexpr Backend kExecutorch = {"executorch", load};
+constexpr Backend kExecutorch = {.name = "executorch", .load = load, .portable = false};
 
 }  // namespace
 }  // namespace dp

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "error.h"
 #include "library.h"
 #include "tensor.h"
+#include "text.h"
 
 namespace dp {
 namespace {
@@ -93,12 +95,9 @@ class LitertSession : public Session {
 
   /// LiteRT would say so only when a model runs.
   void refuse_custom_ops() const {
-    std::string missing;
-    for (const std::string& code : file_.custom_codes(opened_->ops)) {
-      missing += (missing.empty() ? "" : ", ") + code;
-    }
+    const std::set<std::string> missing = file_.custom_codes(opened_->ops);
     if (missing.empty()) return;
-    throw Error(DP_RUNTIME_FAILED, "There is no kernel for " + missing + " in LiteRT",
+    throw Error(DP_RUNTIME_FAILED, "There is no kernel for " + joined({missing.begin(), missing.end()}) + " in LiteRT",
                 "Give the model the op library that it needs.");
   }
 
@@ -206,6 +205,6 @@ std::unique_ptr<Runtime> load(const Artifact& artifact) {
 }  // namespace
 
 extern const Backend kLitert;
-const Backend kLitert = {"litert", load};
+const Backend kLitert = {.name = "litert", .load = load, .portable = false};
 
 }  // namespace dp

@@ -2,8 +2,6 @@
 // and never linked with, since a linked program asks for the one version that it was linked with.
 #include <onnxruntime_c_api.h>
 
-#include <algorithm>
-#include <array>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -12,10 +10,12 @@
 #include <vector>
 
 #include "backends/backend.h"
+#include "backends/dtypes.h"
 #include "backends/said.h"
 #include "error.h"
 #include "library.h"
 #include "tensor.h"
+#include "text.h"
 
 namespace dp {
 namespace {
@@ -27,8 +27,7 @@ constexpr const char* kInstall =
     "Install onnxruntime (pip) or libonnxruntime (apt), or give its shared library as runtime_library.";
 constexpr const char* kBuildAgain = "Build the bundle again.";
 
-/// The dtypes that both sides have.
-constexpr std::array<std::pair<dp_dtype, ONNXTensorElementDataType>, 7> kTypes = {{
+constexpr Dtypes<ONNXTensorElementDataType> kTypes = {{
     {DP_FLOAT32, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT},
     {DP_FLOAT64, ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE},
     {DP_INT8, ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8},
@@ -37,19 +36,6 @@ constexpr std::array<std::pair<dp_dtype, ONNXTensorElementDataType>, 7> kTypes =
     {DP_INT64, ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64},
     {DP_BOOL, ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL},
 }};
-
-ONNXTensorElementDataType element_of(dp_dtype dtype) {
-  return std::find_if(kTypes.begin(), kTypes.end(), [&](const auto& pair) { return pair.first == dtype; })->second;
-}
-
-dp_dtype dtype_of(ONNXTensorElementDataType element, const std::string& output) {
-  const auto* const found =
-      std::find_if(kTypes.begin(), kTypes.end(), [&](const auto& pair) { return pair.second == element; });
-  if (found == kTypes.end()) {
-    throw Error(DP_UNSUPPORTED, "The output " + output + " is of a type that the SDK has not", kBuildAgain);
-  }
-  return found->first;
-}
 
 /// An object of the C API that is released in the end.
 template <class T>
@@ -114,13 +100,6 @@ class OnnxSession : public Session {
   using Value = Owned<OrtValue>;
   static constexpr const char* kNoMemory = "ONNX Runtime gives no memory";
 
-  static std::vector<std::string> names_of(const std::vector<TensorInfo>& infos) {
-    std::vector<std::string> names;
-    names.reserve(infos.size());
-    for (const TensorInfo& info : infos) names.push_back(info.name);
-    return names;
-  }
-
   static std::vector<const char*> pointers(const std::vector<std::string>& names) {
     std::vector<const char*> made;
     made.reserve(names.size());
@@ -153,7 +132,7 @@ class OnnxSession : public Session {
     const std::size_t size = static_cast<std::size_t>(elements(input.shape)) * size_of(input.dtype);
     OrtValue* value = nullptr;
     api_->check((*api_)->CreateTensorWithDataAsOrtValue(memory_.get(), data, size, input.shape.data(),
-                                                        input.shape.size(), element_of(input.dtype), &value),
+                                                        input.shape.size(), theirs(kTypes, input.dtype), &value),
                 "ONNX Runtime refuses an input");
     return {value, (*api_)->ReleaseValue};
   }
@@ -186,7 +165,7 @@ class OnnxSession : public Session {
     const Owned<OrtTensorTypeAndShapeInfo> owned(info, (*api_)->ReleaseTensorTypeAndShapeInfo);
     ONNXTensorElementDataType element = ONNX_TENSOR_ELEMENT_DATA_TYPE_UNDEFINED;
     api_->check((*api_)->GetTensorElementType(info, &element), what);
-    const dp_dtype dtype = dtype_of(element, name);
+    const dp_dtype dtype = ours(kTypes, element, name);
     std::size_t rank = 0;
     api_->check((*api_)->GetDimensionsCount(info, &rank), what);
     std::vector<std::int64_t> shape(rank);
@@ -239,6 +218,6 @@ std::unique_ptr<Runtime> load(const Artifact& artifact) {
 }  // namespace
 
 extern const Backend kOnnxruntime;
-const Backend kOnnxruntime = {"onnxruntime", load};
+const Backend kOnnxruntime = {.name = "onnxruntime", .load = load, .portable = true};
 
 }  // namespace dp

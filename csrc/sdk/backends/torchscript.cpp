@@ -6,8 +6,6 @@
 #include <torch/script.h>
 #include <torch/version.h>
 
-#include <algorithm>
-#include <array>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -15,6 +13,7 @@
 #include <vector>
 
 #include "backends/backend.h"
+#include "backends/dtypes.h"
 #include "backends/op_libraries.h"
 #include "backends/said.h"
 #include "error.h"
@@ -25,25 +24,13 @@ namespace {
 
 constexpr const char* kBuildAgain = "Build the bundle again.";
 
-/// The dtypes that both sides have.
-constexpr std::array<std::pair<dp_dtype, at::ScalarType>, 7> kTypes = {{{DP_FLOAT32, at::kFloat},
-                                                                        {DP_FLOAT64, at::kDouble},
-                                                                        {DP_INT8, at::kChar},
-                                                                        {DP_UINT8, at::kByte},
-                                                                        {DP_INT32, at::kInt},
-                                                                        {DP_INT64, at::kLong},
-                                                                        {DP_BOOL, at::kBool}}};
-
-at::ScalarType scalar_of(dp_dtype dtype) {
-  return std::find_if(kTypes.begin(), kTypes.end(), [&](const auto& pair) { return pair.first == dtype; })->second;
-}
-
-dp_dtype dtype_of(at::ScalarType scalar, const std::string& output) {
-  const auto* const found =
-      std::find_if(kTypes.begin(), kTypes.end(), [&](const auto& pair) { return pair.second == scalar; });
-  if (found != kTypes.end()) return found->first;
-  throw Error(DP_UNSUPPORTED, "The output " + output + " is of a type that the SDK has not", kBuildAgain);
-}
+constexpr Dtypes<at::ScalarType> kTypes = {{{DP_FLOAT32, at::kFloat},
+                                            {DP_FLOAT64, at::kDouble},
+                                            {DP_INT8, at::kChar},
+                                            {DP_UINT8, at::kByte},
+                                            {DP_INT32, at::kInt},
+                                            {DP_INT64, at::kLong},
+                                            {DP_BOOL, at::kBool}}};
 
 /// What torch says, without places in its sources, and without the trace of the model that stands before an error of
 /// it.
@@ -90,7 +77,7 @@ class TorchScriptSession : public Session {
  private:
   static at::Tensor wrap(const View& view) {
     // A model only reads its inputs, which from_blob has no word for.
-    return at::from_blob(const_cast<void*>(view.data), view.shape, scalar_of(view.dtype));
+    return at::from_blob(const_cast<void*>(view.data), view.shape, theirs(kTypes, view.dtype));
   }
 
   /// A module of deploypipe gives a flat tuple, or one tensor.
@@ -108,7 +95,7 @@ class TorchScriptSession : public Session {
   }
 
   static Tensor copy(const at::Tensor& tensor, const std::string& name) {
-    Tensor result = allocate(dtype_of(tensor.scalar_type(), name), tensor.sizes().vec());
+    Tensor result = allocate(ours(kTypes, tensor.scalar_type(), name), tensor.sizes().vec());
     if (!result.bytes.empty()) std::memcpy(result.bytes.data(), tensor.const_data_ptr(), result.bytes.size());
     return result;
   }
@@ -139,7 +126,7 @@ std::unique_ptr<Runtime> load(const Artifact& /*artifact*/) {
   return std::make_unique<TorchScriptRuntime>();
 }
 
-constexpr Backend kTorchscript = {"torchscript", load};
+constexpr Backend kTorchscript = {.name = "torchscript", .load = load, .portable = false};
 
 }  // namespace
 }  // namespace dp

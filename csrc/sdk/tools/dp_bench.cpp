@@ -1,9 +1,11 @@
 // Runs and times a bundle on a machine without Python: dp-bench BUNDLE [OPTIONS]
 //
 // It writes JSON lines, one object with an "event" each:
-//   opened   what was loaded, the time of that and the memory after it
+//   opened   what was loaded, the time of that and the memory after it; with --cold-start "process_ms", the time from
+//            just before the program was executed to the open bundle, in milliseconds
 //   verdict  with --verify: what dp_verdict_json gives
 //   first    the first run after loading, cold: before the verdict and the warm-up; and which golden vector it was of
+//   settled  the warm-up: how many runs, and with --settle whether the medians settled
 //   sample   one for each run that was measured, written when all are done
 //   done     how many samples there were, and the most memory so far
 // Units: "ns" are nanoseconds of a clock that is never set (one dp_run; freeing its results is not in it); "load_ms"
@@ -12,12 +14,11 @@
 // status: 0, or 1 where the bundle fails (one sentence on stderr) or its verdict does, or 2 for wrong options.
 #include <unistd.h>
 
-#include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -25,121 +26,26 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "deploypipe/deploypipe.h"
+#include "options.h"
+#include "repeated.h"
+#include "settle.h"
 
 namespace {
 
+using bench::Misuse;
+using bench::Options;
 using Clock = std::chrono::steady_clock;
 using Json = nlohmann::ordered_json;
-
-constexpr const char* kUsage =
-    R"(usage: dp-bench BUNDLE [OPTIONS]      BUNDLE is a folder, or a zip of one
-  --runtime-library FILE   shared library of the runtime; else the bundle's lib/, then the system
-  --backends FOLDER        backends that are libraries of their own; else beside libdeploypipe
-  --threads N              of one run; 1
-  --without-op-libraries   leave the op libraries of the bundle unused
-  --case N                 golden vector that is run, from 0; the one with the fewest input numbers
-  --warm-up N              runs that are not measured, after the first one; 10
-  --runs N                 runs that are measured, at most; 100
-  --seconds S              begin no further run after so many seconds
-  --verify                 hold the outputs against all golden vectors first
-  --mark                   write nothing to file 777 before, between and after the measured runs: an emulator that
-                           counts instructions can tell them apart by this system call, which fails on any machine
-)";
-
-constexpr std::size_t kMostRuns = 10'000'000;
-
-/// Wrong options: one sentence.
-struct Misuse : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
 
 /// The SDK refused something.
 struct Failure : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
-
-struct Options {
-  std::string bundle;
-  std::string runtime_library;
-  std::string backends;
-  std::int32_t threads = 1;
-  bool without_op_libraries = false;
-  std::optional<std::size_t> golden;
-  std::size_t warm_up = 10;
-  std::size_t runs = 100;
-  std::optional<double> seconds;
-  bool verify = false;
-  bool mark = false;
-};
-
-/// Reads the words of the command line in their order.
-class Words {
- public:
-  Words(int count, char** words) : words_(words + 1, words + count) {}
-
-  bool done() const { return at_ == words_.size(); }
-  std::string_view next() { return words_[at_++]; }
-
-  std::string text(std::string_view option) {
-    if (done()) throw Misuse(std::string(option) + " needs a value");
-    return std::string(next());
-  }
-
-  template <class T>
-  T number(std::string_view option, T least, T most) {
-    const std::string word = text(option);
-    T value{};
-    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-    if (error == std::errc() && end == word.data() + word.size() && value >= least && value <= most) return value;
-    throw Misuse(std::string(option) + " needs a number from " + Json(least).dump() + " to " + Json(most).dump() +
-                 ", not '" + word + "'");
-  }
-
- private:
-  std::vector<std::string_view> words_;
-  std::size_t at_ = 0;
-};
-
-void read(Options& options, std::string_view word, Words& words) {
-  if (word == "--runtime-library") {
-    options.runtime_library = words.text(word);
-  } else if (word == "--backends") {
-    options.backends = words.text(word);
-  } else if (word == "--threads") {
-    options.threads = words.number<std::int32_t>(word, 1, 1024);
-  } else if (word == "--without-op-libraries") {
-    options.without_op_libraries = true;
-  } else if (word == "--case") {
-    options.golden = words.number<std::size_t>(word, 0, kMostRuns);
-  } else if (word == "--warm-up") {
-    options.warm_up = words.number<std::size_t>(word, 0, kMostRuns);
-  } else if (word == "--runs") {
-    options.runs = words.number<std::size_t>(word, 1, kMostRuns);
-  } else if (word == "--seconds") {
-    options.seconds = words.number<double>(word, 0, 1e6);
-  } else if (word == "--verify") {
-    options.verify = true;
-  } else if (word == "--mark") {
-    options.mark = true;
-  } else if (word.starts_with('-')) {
-    throw Misuse("There is no option " + std::string(word));
-  } else if (!options.bundle.empty()) {
-    throw Misuse("One bundle at a time, not " + options.bundle + " and " + std::string(word));
-  } else {
-    options.bundle = word;
-  }
-}
-
-Options parse(int count, char** arguments) {
-  Options options;
-  Words words(count, arguments);
-  while (!words.done()) read(options, words.next(), words);
-  if (options.bundle.empty()) throw Misuse("No bundle is named");
-  return options;
-}
 
 void write(const Json& event) { std::puts(event.dump(-1, ' ', false, Json::error_handler_t::replace).c_str()); }
 
@@ -226,10 +132,12 @@ std::size_t case_of(const Model& model, const Options& options) {
 /// One golden vector, ready to be run.
 class Bench {
  public:
-  Bench(const Model& model, std::size_t number) : model_(model.get()), owned_(model.golden(number)) {
+  Bench(const Model& model, std::size_t number, const Options& options)
+      : model_(model.get()), owned_(model.golden(number)) {
     for (std::size_t i = 0; i < dp_results_count(owned_.get()); ++i) {
       inputs_.push_back(*dp_results_tensor(owned_.get(), i));
     }
+    for (const auto& [name, size] : options.axes) resize(name, size);
   }
 
   /// Nanoseconds of one run.
@@ -251,6 +159,7 @@ class Bench {
     const auto start = Clock::now();
     mark(options);
     while (count < taken.size() && (count == 0 || !over(options, start))) {
+      if (options.gap_ms > 0) std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(options.gap_ms));
       taken[count++] = run();
       mark(options);
     }
@@ -258,7 +167,28 @@ class Bench {
     return taken;
   }
 
+  bench::Settled warm_up(const Options& options) const {
+    if (options.settle) return bench::settle([this] { return run(); }, *options.settle);
+    for (std::size_t i = 0; i < options.warm_up; ++i) run();
+    return {options.warm_up, false};
+  }
+
  private:
+  /// Gives an axis another size, in every input that has it.
+  void resize(const std::string& name, std::int64_t size) {
+    bool known = false;
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      const dp_tensor_info& info = *dp_input(model_, i);
+      for (std::int32_t axis = 0; axis < info.rank; ++axis) {
+        if (info.axes[axis] == nullptr || info.axes[axis] != name) continue;
+        repeated_.emplace_back(inputs_[i], axis, size);
+        inputs_[i] = repeated_.back().tensor();
+        known = true;
+      }
+    }
+    if (!known) throw Misuse("No input has a dynamic axis '" + name + "'");
+  }
+
   static bool over(const Options& options, Clock::time_point start) {
     return options.seconds && std::chrono::duration<double>(Clock::now() - start).count() >= *options.seconds;
   }
@@ -271,17 +201,34 @@ class Bench {
   dp_model* model_;
   Results owned_;
   std::vector<dp_tensor> inputs_;
+  std::vector<bench::Repeated> repeated_;
 };
+
+constexpr const char* kStarted = "DEPLOYPIPE_BENCH_STARTED_NS";
+
+/// Executes this program once more, after leaving the time for it in a variable.
+void start_again(char** arguments) {
+  if (std::getenv(kStarted) != nullptr) return;
+  const std::string now = std::to_string(nanoseconds(Clock::now().time_since_epoch()));
+  setenv(kStarted, now.c_str(), 1);
+  execv("/proc/self/exe", arguments);
+  throw Failure("The program cannot be started once more. Leave --cold-start out.");
+}
 
 void write_opened(const Model& model, Clock::duration took) {
   const Json manifest = Json::parse(dp_manifest(model.get()));
-  write({{"event", "opened"},
-         {"model", manifest.at("model")},
-         {"runtime", manifest.at("runtime").at("name")},
-         {"runtime_version", dp_runtime_version(model.get())},
-         {"sdk_version", dp_version()},
-         {"load_ms", static_cast<double>(nanoseconds(took)) / 1e6},
-         {"rss_mb", memory("VmRSS:")}});
+  Json event = {{"event", "opened"},
+                {"model", manifest.at("model")},
+                {"runtime", manifest.at("runtime").at("name")},
+                {"runtime_version", dp_runtime_version(model.get())},
+                {"sdk_version", dp_version()},
+                {"load_ms", static_cast<double>(nanoseconds(took)) / 1e6},
+                {"rss_mb", memory("VmRSS:")}};
+  if (const char* started = std::getenv(kStarted)) {
+    const auto since = nanoseconds(Clock::now().time_since_epoch()) - std::strtoll(started, nullptr, 10);
+    event["process_ms"] = static_cast<double>(since) / 1e6;
+  }
+  write(event);
 }
 
 /// Whether the bundle passed.
@@ -301,12 +248,13 @@ int measure(const Options& options) {
   const Model model(options);
   write_opened(model, Clock::now() - start);
   const std::size_t number = case_of(model, options);
-  const Bench bench(model, number);
-  const std::int64_t first = bench.run();
+  const Bench subject(model, number, options);
+  const std::int64_t first = subject.run();
   if (options.verify && !write_verdict(model)) return 1;
   write({{"event", "first"}, {"case", number}, {"ns", first}});
-  for (std::size_t i = 0; i < options.warm_up; ++i) bench.run();
-  const std::vector<std::int64_t> samples = bench.samples(options);
+  const bench::Settled warm = subject.warm_up(options);
+  write({{"event", "settled"}, {"runs", warm.runs}, {"settled", warm.settled}});
+  const std::vector<std::int64_t> samples = subject.samples(options);
   for (const std::int64_t sample : samples) write({{"event", "sample"}, {"ns", sample}});
   write({{"event", "done"}, {"samples", samples.size()}, {"peak_rss_mb", memory("VmHWM:")}});
   return 0;
@@ -314,9 +262,15 @@ int measure(const Options& options) {
 
 int run(int count, char** arguments) {
   try {
-    return measure(parse(count, arguments));
+    const Options options = bench::parse(count, arguments);
+    if (options.cold_start) start_again(arguments);
+    const int status = measure(options);
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+      throw Failure("What was measured cannot be written. Give it a place with room.");
+    }
+    return status;
   } catch (const Misuse& misuse) {
-    std::fprintf(stderr, "dp-bench: %s.\n", misuse.what());
+    std::fprintf(stderr, "dp-bench: %s. `dp-bench --help` lists the options.\n", misuse.what());
     return 2;
   } catch (const std::exception& failure) {
     std::fprintf(stderr, "dp-bench: %s\n", failure.what());
@@ -328,7 +282,7 @@ int run(int count, char** arguments) {
 
 int main(int count, char** arguments) {
   if (count == 2 && std::string_view(arguments[1]) == "--help") {
-    std::fputs(kUsage, stdout);
+    std::fputs(bench::kUsage, stdout);
     return 0;
   }
   return run(count, arguments);

@@ -110,6 +110,9 @@ typedef struct dp_verdict dp_verdict;
 /* Version of this library, such as "0.1.0". */
 DP_API const char* dp_version(void);
 
+/* Bytes of one element, 0 where there is no such dtype. */
+DP_API size_t dp_dtype_size(dp_dtype dtype);
+
 /* The runtimes that this build has a backend for or finds one beside it, as JSON: [{"name": "onnxruntime"}, ...]. */
 DP_API const char* dp_backends(void);
 

@@ -89,7 +89,12 @@ class Results {
   explicit Results(dp_results* results) : results_(results, dp_results_free) {}
 
   std::size_t size() const { return dp_results_count(results_.get()); }
-  const dp_tensor& operator[](std::size_t index) const { return *dp_results_tensor(results_.get(), index); }
+
+  /// Throws std::out_of_range where there is no such tensor.
+  const dp_tensor& operator[](std::size_t index) const {
+    if (index >= size()) throw std::out_of_range("There is no tensor of that number");
+    return *dp_results_tensor(results_.get(), index);
+  }
 
   /// The elements of one tensor; throws std::invalid_argument where they are of another type.
   template <class T>

@@ -114,18 +114,7 @@ auto guarded(JNIEnv* env, Action action) -> decltype(action()) {
 }
 
 std::size_t element_size(dp_dtype dtype) {
-  switch (dtype) {
-    case DP_FLOAT64:
-    case DP_INT64:
-      return 8;
-    case DP_FLOAT32:
-    case DP_INT32:
-      return 4;
-    case DP_INT8:
-    case DP_UINT8:
-    case DP_BOOL:
-      return 1;
-  }
+  if (const std::size_t size = dp_dtype_size(dtype); size != 0) return size;
   throw Failure(DP_INVALID_ARGUMENT, "An input has an unknown dtype");
 }
 

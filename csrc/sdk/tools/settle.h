@@ -1,0 +1,46 @@
+// The warm-up: when is a bundle as fast as it gets?
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace bench {
+
+/// What a warm-up came to.
+struct Settled {
+  std::size_t runs = 0;
+  bool settled = false;
+};
+
+/// Runs until the medians of two blocks differ by less than 2 %, or the runs took so many seconds. A block has 5 runs
+/// at least and 10 ms. `once` runs once and returns nanoseconds.
+template <class Once>
+Settled settle(const Once& once, double seconds) {
+  constexpr std::size_t block_runs = 5;
+  constexpr double block_ns = 10e6;
+  constexpr double steady = 0.02;
+  Settled done;
+  double spent = 0;
+  double before = 0;
+  while (spent < seconds * 1e9) {
+    std::vector<std::int64_t> block;
+    for (double length = 0; block.size() < block_runs || length < block_ns;
+         length += static_cast<double>(block.back())) {
+      block.push_back(once());
+      spent += static_cast<double>(block.back());
+    }
+    done.runs += block.size();
+    const auto middle = block.begin() + static_cast<std::ptrdiff_t>(block.size() / 2);
+    std::nth_element(block.begin(), middle, block.end());
+    const auto median = static_cast<double>(*middle);
+    done.settled = std::abs(median - before) <= steady * before;
+    if (done.settled) break;
+    before = median;
+  }
+  return done;
+}
+
+}  // namespace bench
