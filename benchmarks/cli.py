@@ -177,3 +177,22 @@ def _one_thread() -> None:
     """Tells libraries that read it when they are loaded; torch and ONNX Runtime are told once more by calls."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+
+
+@app.command()
+def receipts(
+    bundle: Annotated[Path, typer.Argument(help="Of lltm, with an op library.")],
+    slowdown: Annotated[int, typer.Option(min=1, help="Percent by which its kernel is slowed down.")] = 10,
+    margin: Annotated[float, typer.Option(min=0, help="Percent by which a figure may grow.")] = 2,
+    rounds: Annotated[int, typer.Option(min=2, help="Starts of the bundle in each profile.")] = 20,
+) -> None:
+    """Profiles a bundle twice and once with a slower kernel; exit 1 unless that is found, and nothing else."""
+    from benchmarks import receipts as measured
+    from deploypipe.profile.receipt import Protocol
+
+    with tempfile.TemporaryDirectory() as folder:
+        found = measured.measure(bundle, slowdown, margin / 100, Protocol(rounds=rounds), Path(folder))
+    console = Console(width=_WIDTH)
+    for title, comparison in (("against itself", found.itself), (f"kernel {slowdown} % slower", found.slowed)):
+        console.print(measured.table(title, comparison))
+    raise typer.Exit(0 if found.passed else 1)

@@ -56,6 +56,17 @@ def targets(as_json: Json = False) -> None:
     catalog.targets(as_json)
 
 
+@app.command()
+def devices(
+    config: Annotated[Path | None, typer.Option(help="File with devices; devices.toml of this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Probe the devices that a profile can measure on: what they are, or why they cannot be reached."""
+    from deploypipe.cli import devices
+
+    devices.show(config, as_json)
+
+
 @runtimes_app.callback(invoke_without_command=True)
 def runtimes(context: typer.Context, as_json: Json = False) -> None:
     """List the runtimes and whether they can be used here, or install one that needs an environment of its own."""
@@ -180,6 +191,43 @@ def run(
     bundles.run(bundle, inputs, output)
 
 
+@app.command()
+def profile(
+    bundles: Annotated[list[Path], typer.Argument(help="Bundles, zips of them, or folders that hold some.")],
+    device: Annotated[list[str] | None, typer.Option(help="A name of `deploypipe devices`; may be repeated.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder that receives the report.")] = Path("report"),
+    config: Annotated[Path | None, typer.Option(help="Other devices than those of ./devices.toml.")] = None,
+    rounds: Annotated[int, typer.Option(min=2, help="Starts of each bundle, in turn with all others.")] = 10,
+    runs: Annotated[int, typer.Option(min=1, help="Samples of a start, at most.")] = 500,
+    seconds: Annotated[float, typer.Option(min=0.01, help="Of the samples of a start, at most.")] = 0.5,
+    threads: Annotated[int, typer.Option(min=1, help="Of one run.")] = 1,
+    sustained: Annotated[float, typer.Option(min=0, help="Seconds of a run without rest, for each bundle.")] = 0,
+    scenario_seconds: Annotated[
+        float, typer.Option(min=0, help="Of each scenario of MLPerf, for bundles of the server target; 0 for none.")
+    ] = 3,
+    resume: Annotated[bool, typer.Option(help="Go on with a profile that was interrupted.")] = False,
+) -> None:
+    """Measure bundles on devices: latency with its noise, memory, where the time goes; and write the report."""
+    from deploypipe.cli import profiling
+    from deploypipe.profile.receipt import Protocol
+
+    protocol = Protocol(rounds=rounds, runs=runs, seconds=seconds, threads=threads, sustained_s=sustained)
+    profiling.profile(bundles, device or [], config, out, protocol, scenario_seconds, resume)
+
+
+@app.command()
+def compare(
+    old: Annotated[Path, typer.Argument(help="A report.json of `deploypipe profile`, or its folder.")],
+    new: Annotated[Path, typer.Argument(help="The same of another build, measured with the same options.")],
+    margin: Annotated[float, typer.Option(min=0, help="Percent by which a figure may grow.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Compare two reports; the exit code is 1 only where something grew beyond the margin, without doubt."""
+    from deploypipe.cli import comparing
+
+    comparing.compare(old, new, margin, as_json)
+
+
 @app.command("zip")
 def zip_bundle(
     bundle: Annotated[Path, typer.Argument(help="Folder with a manifest.json.")],
@@ -204,7 +252,7 @@ def sign(
 
 @app.command()
 def embed(
-    bundle: Annotated[Path, typer.Argument(help="Folder with a manifest.json.")],
+    bundle: Annotated[Path, typer.Argument(help="Folder with a manifest.json, or a zip of it.")],
     folder: Annotated[Path, typer.Argument(help="A new or empty folder for the project.")],
     kind: Annotated[str, typer.Option("--for", help="cpp, python, browser, android or ios.")],
 ) -> None:
@@ -216,7 +264,7 @@ def embed(
 
 @app.command("export-triton")
 def export_triton(
-    bundle: Annotated[Path, typer.Argument(help="Folder with a manifest.json.")],
+    bundle: Annotated[Path, typer.Argument(help="Folder with a manifest.json, or a zip of it.")],
     folder: Annotated[Path, typer.Argument(help="Model repository; the model becomes a folder in it.")],
     mount: Annotated[str, typer.Option(help="Where Triton sees the repository.")] = "/models",
 ) -> None:

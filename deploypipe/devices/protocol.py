@@ -68,6 +68,13 @@ class Transport(Protocol):
             LostDeviceError: The device went away.
         """
 
+    def ask(self, script: str) -> str:
+        """Runs a script of sh that changes nothing, and returns what it writes; a lost link is tried again.
+
+        Raises:
+            LostDeviceError: The device went away.
+        """
+
     def pull(self, name: str, to: Path) -> None:
         """Copies a file from the device.
 

@@ -208,6 +208,7 @@ class Receipt(_Strict):
         instructions: Of an emulated device, which has no latencies.
         operators: Where the time goes.
         scenarios: Of MLPerf LoadGen.
+        notes: What was left out, and why: sentences.
     """
 
     bundle: BundleFacts
@@ -221,6 +222,7 @@ class Receipt(_Strict):
     instructions: Instructions | None = None
     operators: Operators | None = None
     scenarios: tuple[Scenario, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class DeviceFacts(_Strict):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from deploypipe.capture import Program
-    from deploypipe.runtimes.tflite.compiled import CompiledModel, OpTime
+    from deploypipe.runtimes.tflite.compiled import CompiledModel, OpEvent, OpTime
 
     Array = np.ndarray[Any, Any]
 
@@ -64,6 +64,10 @@ class LitertSession:
             runs: Over which the times are averaged.
         """
         return self._model(inputs[0].shape[0] if self.batches else 0).profile(inputs, runs)
+
+    def events(self, inputs: Sequence[Array], runs: int) -> list[tuple[OpEvent, ...]]:
+        """Returns what LiteRT's profiler notes of each of some runs; the inputs are those of `profile`."""
+        return self._model(inputs[0].shape[0] if self.batches else 0).events(inputs, runs)
 
     def op_paths(self, inputs: Sequence[Array], ops: Sequence[str]) -> dict[str, str]:
         """Profiles one run: a custom op that has an event of its own is native."""

@@ -21,10 +21,10 @@ from deploypipe.runtimes.tflite.loading import Opened, Source, TensorInfo, open_
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
 Shapes = tuple[Shape, ...]
-Kind = Literal["op", "delegate", "custom"]
+Kind = Literal["op", "delegate", "custom", "phase"]
 
-# Of the kinds of events, those that are single ops: LiteRT's own and custom ones, and steps of the delegate.
-_OPERATOR, _STEP = 2, 8
+# The kinds of events that say how long something took: phases of a run, ops, and steps of the delegate.
+_PHASE, _OPERATOR, _STEP = 1, 2, 8
 _CUSTOM = "custom_call."
 
 
@@ -43,6 +43,23 @@ class OpTime:
     kind: Kind
     microseconds: float
     calls: int
+
+
+@dataclass(frozen=True)
+class OpEvent:
+    """What LiteRT's profiler notes.
+
+    Attributes:
+        name: As in `OpTime`, or of a phase of the run.
+        kind: As in `OpTime`, or `phase`: a part of the run with all ops that run in it.
+        start_us: Microseconds of LiteRT's clock; 0 for steps of the delegate, of which only the order is known.
+        elapsed_us: Whole microseconds, rounded down.
+    """
+
+    name: str
+    kind: Kind
+    start_us: int
+    elapsed_us: int
 
 
 @dataclass(frozen=True)
@@ -152,10 +169,19 @@ class CompiledModel:
         Raises:
             DeployError: As for `run`.
         """
-        with CompiledModel(open_model(self._opened.source, profiling=True)) as twin:
-            return _op_times(twin._events(inputs, runs), runs)
+        events = [each for run in self.events(inputs, runs) for each in run if each.kind != "phase"]
+        return _op_times(events, runs)
 
-    def _events(self, inputs: Sequence[Array], runs: int) -> Iterator[tuple[str, Kind, int]]:
+    def events(self, inputs: Sequence[Array], runs: int) -> list[tuple[OpEvent, ...]]:
+        """Returns what the profiler notes of each of some runs, after one that is not profiled.
+
+        Raises:
+            DeployError: As for `run`.
+        """
+        with CompiledModel(open_model(self._opened.source, profiling=True)) as twin:
+            return list(twin._profiled(inputs, runs))
+
+    def _profiled(self, inputs: Sequence[Array], runs: int) -> Iterator[tuple[OpEvent, ...]]:
         fitted = self._fill(inputs)
         self._invoke(fitted)  # the first run allocates
         profiler = self._api.get("CompiledModelGetProfiler", c_void_p, self._opened.model)
@@ -163,7 +189,7 @@ class CompiledModel:
             self._api.call("StartProfiler", profiler)
             self._invoke(fitted)
             self._api.call("StopProfiler", profiler)
-            yield from _recorded(self._api, profiler)
+            yield _recorded(self._api, profiler)
 
     def _fill(self, inputs: Sequence[Array]) -> Fitted:
         """Copies the inputs to where the model reads them."""
@@ -304,26 +330,30 @@ def _view(api: Api, buffer: int, tensor: TensorInfo, shape: Shape) -> Array:
     return np.ndarray(shape, tensor.dtype, memory)
 
 
-def _recorded(api: Api, profiler: int) -> list[tuple[str, Kind, int]]:
-    """Returns name, kind and microseconds of the ops since the profiler started."""
+def _recorded(api: Api, profiler: int) -> tuple[OpEvent, ...]:
+    """Returns what took time since the profiler started."""
     count = api.get("GetNumProfilerEvents", c_int, profiler)
     events = (Event * count)()
     api.call("GetProfilerEvents", profiler, count, events)
     named = ((event.tag.decode(), event) for event in events)
-    return [(name, kind, event.elapsed_us) for name, event in named if (kind := _kind(event.kind, name))]
+    return tuple(
+        OpEvent(name, kind, event.start_us, event.elapsed_us)
+        for name, event in named
+        if (kind := _kind(event.kind, name))
+    )
 
 
-def _op_times(ops: Iterable[tuple[str, Kind, int]], runs: int) -> list[OpTime]:
+def _op_times(events: Iterable[OpEvent], runs: int) -> list[OpTime]:
     times: dict[tuple[str, Kind], list[int]] = {}
-    for name, kind, microseconds in ops:
-        times.setdefault((name, kind), []).append(microseconds)
+    for event in events:
+        times.setdefault((event.name, event.kind), []).append(event.elapsed_us)
     return [OpTime(*op, sum(found) / runs, round(len(found) / runs)) for op, found in times.items()]
 
 
 def _kind(number: int, name: str) -> Kind | None:
-    """Returns who ran an op, None for events that are none."""
+    """Returns who ran an op, None for events that say nothing of time."""
     if number == _STEP:
         return "delegate"
     if number == _OPERATOR:
         return "custom" if name.startswith(_CUSTOM) else "op"
-    return None
+    return "phase" if number == _PHASE else None

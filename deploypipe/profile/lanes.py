@@ -1,0 +1,148 @@
+"""How a bundle is started on a device, again and again, each time in a fresh process."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploypipe.bundle.manifest import Manifest
+from deploypipe.bundle.retarget import retarget
+from deploypipe.devices import emulator
+from deploypipe.devices.device import Device
+from deploypipe.errors import DeployError
+from deploypipe.native import sdk
+from deploypipe.profile import bench, libraries, worker
+from deploypipe.profile.bench import Bench, Ran
+from deploypipe.profile.facts import Subject
+from deploypipe.target import BROWSER, this_platform
+
+# It needs an older Python package in an environment of its own, so that no C program opens it.
+_PYTHON_ONLY = "tflite-runtime"
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A bundle that is ready to be started on a device.
+
+    Attributes:
+        device: Where.
+        subject: What.
+        command: Words before the options.
+    """
+
+    device: Device
+    subject: Subject
+    command: tuple[str, ...]
+
+    def run(self, how: Bench) -> Ran:
+        """Starts a process with the bundle.
+
+        Raises:
+            VerdictError: The bundle did not pass its verdict there.
+            DeployError: It does not load or run there.
+            LostDeviceError: The device went away.
+        """
+        finished = self.device.run((*self.command, *how.words()), how.patience)
+        return bench.parse(finished, self.subject.facts.name)
+
+
+def lane(device: Device, platform: str, subject: Subject, folder: Path) -> Lane:
+    """Brings a bundle to a device.
+
+    Args:
+        device: Where it is to run.
+        platform: Of the device.
+        subject: The bundle.
+        folder: Empty, for what has to be made for that platform.
+
+    Raises:
+        DeployError: It cannot run there; the text says why.
+        LostDeviceError: The device went away.
+    """
+    manifest = subject.manifest
+    if manifest.platform == BROWSER:
+        raise DeployError(f"{subject.facts.name} is for browsers", "Its page measures it: `deploypipe embed`.")
+    here = device.config.transport == "local" and platform == this_platform()
+    if manifest.runtime.name == _PYTHON_ONLY:
+        return Lane(device, subject, _python(here, subject.path))
+    bundle = subject.path if platform == manifest.platform else retarget(subject.path, platform, folder)
+    place = _Here() if here else _There(device)
+    tree = _tree(device, platform, manifest)
+    words = [place.tree(tree), place.folder(bundle, f"bundles/{subject.facts.name}")]
+    return Lane(device, subject, (*words, *_library(device, platform, manifest, place)))
+
+
+def _python(here: bool, bundle: Path) -> tuple[str, ...]:
+    if not here:
+        raise DeployError(f"{_PYTHON_ONLY} runs in Python only", "Profile its bundles on this machine.")
+    return worker.command(bundle)
+
+
+def _tree(device: Device, platform: str, manifest: Manifest) -> Path:
+    """Returns the SDK for a platform, which must open bundles of that runtime."""
+    if device.config.bench:
+        return Path(device.config.bench)
+    made = sdk.build(platform)
+    runtime = manifest.runtime.name
+    if runtime in made.backends:
+        return made.folder
+    lack = made.lacks.get(runtime)
+    raise lack.error() if lack else DeployError(f"The SDK has no backend for {runtime}", "Build for another runtime.")
+
+
+def _library(device: Device, platform: str, manifest: Manifest, place: _Here | _There) -> tuple[str, ...]:
+    """Returns the options that name the library of the runtime."""
+    runtime = manifest.runtime.name
+    if named := device.config.runtimes.get(runtime):
+        return "--runtime-library", named
+    if platform == this_platform():
+        found = libraries.installed(runtime)
+        if isinstance(place, _There) and runtime not in _ALONE:
+            raise DeployError(f"{runtime} is more than one library", f"Name it in devices.toml: runtimes.{runtime}.")
+        return ("--runtime-library", place.file(found, f"runtimes/{runtime}")) if found else ()
+    return "--runtime-library", place.file(emulator.runtime_library(runtime), f"runtimes/{runtime}")
+
+
+# Runtimes that are one file, which can be brought to a device.
+_ALONE = ("onnxruntime", "litert")
+
+
+class _Here:
+    """Files of this machine, which are used where they are."""
+
+    def tree(self, tree: Path) -> str:
+        return str(tree / "bin" / "dp-bench")
+
+    def folder(self, path: Path, _name: str) -> str:
+        return str(path)
+
+    def file(self, path: Path, _folder: str) -> str:
+        return str(path)
+
+
+@dataclass(frozen=True)
+class _There:
+    """Files that are copied to a device, under names of its own folder."""
+
+    device: Device
+
+    def tree(self, tree: Path) -> str:
+        self.device.push(_tree_files(tree))
+        return "sdk/bin/dp-bench"
+
+    def folder(self, path: Path, name: str) -> str:
+        self.device.push({f"{name}/{each.relative_to(path)}": each for each in path.rglob("*") if each.is_file()})
+        return name
+
+    def file(self, path: Path, folder: str) -> str:
+        self.device.push({f"{folder}/{path.name}": path})
+        return f"{folder}/{path.name}"
+
+
+@functools.cache
+def _tree_files(tree: Path) -> Mapping[str, Path]:
+    """Returns the program and the libraries of an SDK by the names that they get on a device."""
+    libraries_ = [path for path in (tree / "lib").iterdir() if ".so" in path.name and path.is_file()]
+    return {f"sdk/{path.relative_to(tree)}": path for path in (tree / "bin" / "dp-bench", *libraries_)}
