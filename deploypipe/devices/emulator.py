@@ -19,6 +19,8 @@ from deploypipe.native.toolchain import Lack
 
 PLATFORM = "linux-aarch64"
 _QEMU = "qemu-aarch64"
+# ONNX Runtime 1.32 tells Microsoft of each session, from threads of its own that wake up every ten seconds.
+_SILENCE = "ORT_DISABLE_TELEMETRY=1"
 # With the plugin interface of csrc/emulator.
 _NEWEST = 8
 _RUNTIMES = {"onnxruntime": "onnxruntime/capi/libonnxruntime.so.*", "litert": "ai_edge_litert/libLiteRt.so"}
@@ -105,7 +107,8 @@ def launcher(cpu: str, folder: Path, plugin_out: str | None = None) -> tuple[str
         raise DeployError(f"No {cpu} can be emulated here", usable.reason)
     counting = _counting(plugin_out) if plugin_out else ()
     root, zlib = _root(cpu, folder), sdk.sysroot(PLATFORM)
-    return _qemu(), "-cpu", cpu, *counting, "-L", str(root), "-E", f"LD_LIBRARY_PATH={zlib}/lib"
+    variables = ("-E", f"LD_LIBRARY_PATH={zlib}/lib", "-E", _SILENCE)
+    return _qemu(), "-cpu", cpu, *counting, "-L", str(root), *variables
 
 
 def runtime_library(runtime: str) -> Path:

@@ -47,4 +47,5 @@ def measure(each: Gathered, known: Journal, out: Path, scenario_s: float, tell: 
 
 def _operators(each: Gathered, traces: Path) -> Operators:
     traces.mkdir(exist_ok=True)
-    return parts.operators(each.subject.path, traces, each.name.replace("/", "-"))
+    found = parts.operators(each.subject.path, traces, each.name.replace("/", "-"))
+    return found.model_copy(update={"trace": f"{TRACES}/{found.trace}" if found.trace else ""})

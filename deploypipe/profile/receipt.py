@@ -154,7 +154,7 @@ class Operators(_Strict):
         total_ms: Of one profiled inference, median; what is not inside operators is the runtime's own.
         operators: The slowest first.
         kernel_ms: The custom ops of one inference called without the runtime; None where that is not known.
-        trace: Name of the Chrome trace beside the report, for Perfetto.
+        trace: The Chrome trace, for Perfetto, as a path from the report.
         note: What the numbers do not show.
     """
 
