@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
+
+# ONNX Runtime 1.32 starts a thread that calls its maker, as soon as it is imported; this process is not to talk to
+# anybody, and its latencies are not to have that in them. Any value turns it off.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 __all__ = ["Axis", "ClassOutput", "ImageInput", "ModelSpec", "OpSpec", "Processing", "Resize", "build", "load"]

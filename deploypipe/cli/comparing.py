@@ -36,7 +36,7 @@ def compare(old: Path, new: Path, percent: float, as_json: bool) -> None:
 
     Raises:
         DeployError: A file is no report, or the two cannot be compared.
-        typer.Exit: A figure grew beyond the margin, without doubt.
+        typer.Exit: A figure grew beyond the margin, without doubt, or a bundle fails that did not.
     """
     from deploypipe.profile import receipt
     from deploypipe.report import comparison
@@ -46,13 +46,15 @@ def compare(old: Path, new: Path, percent: float, as_json: bool) -> None:
         view.print_json(asdict(found))
     else:
         _print(found, percent)
-    if found.of("regression"):
+    if found.of("regression") or found.broken:
         raise typer.Exit(VerdictError.exit_code)
 
 
 def _print(found: Comparison, percent: float) -> None:
     columns = ["device", "bundle", "figure", "old", "new", "ratio", "95 %", "noise", ""]
     view.table("", columns, map(_cells, found.rows))
+    for sentence in found.broken:
+        view.out().print(f"[bold red]{escape(sentence)}[/]", highlight=False, soft_wrap=True)
     for note in found.notes:
         view.out().print(f"[yellow]{escape(note)}[/]", highlight=False, soft_wrap=True)
     counts = {status: len(found.of(status)) for status in _SAID}

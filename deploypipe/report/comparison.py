@@ -56,11 +56,13 @@ class Comparison:
         margin: Share by which a figure may grow.
         rows: Every figure that both have.
         notes: What was not compared, and what to bear in mind: sentences.
+        broken: Bundles that were measured and now fail: sentences.
     """
 
     margin: float
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+    broken: tuple[str, ...] = ()
 
     def of(self, status: Status) -> list[Row]:
         """Returns the rows of a status."""
@@ -94,6 +96,7 @@ def compare(old: Report, new: Report, margin: float) -> Comparison:
     """
     _check_protocols(old.protocol, new.protocol)
     rows: list[Row] = []
+    broken: list[str] = []
     notes = list(_missing("Device ", _names(old), _names(new)))
     after = {device.name: device for device in new.devices}
     for device in old.devices:
@@ -101,10 +104,11 @@ def compare(old: Report, new: Report, margin: float) -> Comparison:
             both = _Both(device, after[device.name], margin)
             rows += (found := list(both.rows()))
             notes += [*both.notes(), *_all_slower(device.name, found)]
+            broken += both.broken()
     rows += _sizes(old, new, margin)
     if not rows:
         raise DeployError("The reports have no bundle in common", "Profile the same bundles again.")
-    return Comparison(margin, tuple(rows), tuple(notes))
+    return Comparison(margin, tuple(rows), tuple(notes), tuple(broken))
 
 
 @dataclass(frozen=True)
@@ -128,9 +132,18 @@ class _Both:
         names = [[receipt.bundle.name for receipt in device.receipts] for device in (self.old, self.new)]
         yield from _missing(f"On {self.old.name}, ", *names)
         for before, after in self._pairs():
-            if before.status != after.status:
-                reason = after.reason or before.reason
-                yield f"On {self.old.name}, {after.bundle.name} was {before.status} and is {after.status}: {reason}"
+            if before.status != after.status and not _breaks(before, after):
+                yield self._turned(before, after)
+
+    def broken(self) -> Iterator[str]:
+        """Says which bundles fail that did not."""
+        for before, after in self._pairs():
+            if _breaks(before, after):
+                yield self._turned(before, after)
+
+    def _turned(self, before: Receipt, after: Receipt) -> str:
+        reason = after.reason or before.reason
+        return f"On {self.old.name}, {after.bundle.name} was {before.status} and is {after.status}: {reason}"
 
     def _pairs(self) -> list[tuple[Receipt, Receipt]]:
         after = {receipt.bundle.name: receipt for receipt in self.new.receipts}
@@ -167,6 +180,10 @@ class _Both:
     ) -> Row:
         status = _status(ratio, floor, self.margin)
         return Row(self.old.name, receipt.bundle.name, figure, unit, median(old), median(new), ratio, floor, status)
+
+
+def _breaks(before: Receipt, after: Receipt) -> bool:
+    return before.status == "measured" and after.status == "failed"
 
 
 def _status(ratio: Estimate | None, floor: float, margin: float) -> Status:

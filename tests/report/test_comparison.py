@@ -179,7 +179,8 @@ def test_a_bundle_that_no_longer_runs_is_told() -> None:
     works = receipt("lltm", [1.0] * 6)
     fails = Receipt(bundle=works.bundle, status="failed", reason="Its outputs are wrong.")
     found = compare(report(on(works)), report(on(fails)), 0.05)
-    assert found.notes == ("On local, lltm was measured and is failed: Its outputs are wrong.",)
+    assert found.broken == ("On local, lltm was measured and is failed: Its outputs are wrong.",)
+    assert found.notes == ()
     assert [row.figure for row in found.rows] == ["artifact"]
 
 

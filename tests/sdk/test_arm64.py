@@ -56,6 +56,13 @@ def test_the_bench_verifies_and_marks_its_runs(there: Program, tmp_path: Path) -
     command = [qemu, "-strace", *options, *bench, "--runtime-library", library]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [each["event"] for each in events] == ["opened", "verdict", "first", *["sample"] * 3, "done"]
+    assert [each["event"] for each in events] == [
+        "opened",
+        "verdict",
+        "first",
+        "settled",
+        *["sample"] * 3,
+        "done",
+    ]
     assert events[1]["passed"]
     assert done.stderr.count("write(777,") == 4
