@@ -205,7 +205,7 @@ def profile(
     scenario_seconds: Annotated[
         float, typer.Option(min=0, help="Of each scenario of MLPerf, for bundles of the server target; 0 for none.")
     ] = 3,
-    resume: Annotated[bool, typer.Option(help="Go on with a profile that was interrupted.")] = False,
+    resume: Annotated[bool, typer.Option(help="Go on with a profile that was interrupted or lost a device.")] = False,
 ) -> None:
     """Measure bundles on devices: latency with its noise, memory, where the time goes; and write the report."""
     from deploypipe.cli import profiling

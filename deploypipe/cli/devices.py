@@ -14,8 +14,8 @@ from deploypipe.cli import view
 from deploypipe.devices import config as files
 from deploypipe.devices.config import DeviceConfig
 from deploypipe.devices.device import Device, connected
+from deploypipe.devices.facts import DeviceFacts
 from deploypipe.errors import DeployError
-from deploypipe.profile.receipt import DeviceFacts
 
 
 @dataclass(frozen=True)

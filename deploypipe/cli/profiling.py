@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,9 +101,9 @@ def _print(device: DeviceReceipts, timed: Timed) -> None:
     if measured:
         view.out().print()
         _print_measured(device, measured, timed)
-    for each in device.receipts:
-        if each.status == "declined":
-            view.out().print(f"[dim]{escape(each.bundle.name)}: {escape(each.reason)}[/]", highlight=False)
+    reasons = Counter(each.reason for each in device.receipts if each.status == "declined")
+    for reason, count in reasons.items():
+        view.out().print(f"[dim]{count} not run there: {escape(reason)}[/]", highlight=False, soft_wrap=True)
 
 
 def _print_measured(device: DeviceReceipts, measured: Sequence[Receipt], timed: Timed) -> None:

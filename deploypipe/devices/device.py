@@ -10,11 +10,11 @@ from pathlib import Path
 from deploypipe.devices import lock, probe
 from deploypipe.devices.adb import Adb
 from deploypipe.devices.config import DeviceConfig
+from deploypipe.devices.facts import DeviceFacts
 from deploypipe.devices.local import Local
 from deploypipe.devices.protocol import Finished, LostDeviceError, Transport
 from deploypipe.devices.remote import Remote
 from deploypipe.devices.ssh import Ssh
-from deploypipe.profile.receipt import DeviceFacts
 
 Tell = Callable[[str], None]
 

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploypipe import cache, fingerprint
+from deploypipe import cache
 from deploypipe.availability import Availability
 from deploypipe.errors import DeployError, nearest
 from deploypipe.native import compile as compiling
 from deploypipe.native import sdk, toolchain
-from deploypipe.native.sources import PROJECT
+from deploypipe.native.helpers import helper
 from deploypipe.native.toolchain import Lack
 
 PLATFORM = "linux-aarch64"
@@ -169,22 +169,6 @@ def _libraries() -> Path:
 
 def _plugin() -> Path:
     """Returns the plugin of QEMU that counts, building it when it is not there yet."""
-    source = PROJECT.directory / "emulator"
     if lack := toolchain.missing(toolchain.STANDALONE):
         raise lack.error()
-    compiler = compiling.compiler_path(None)
-    digests = {path.name: fingerprint.file_digest(path) for path in source.iterdir()}
-    tools = (compiler, toolchain.compiler_version(compiler))
-    work = cache.root() / "native-trees" / fingerprint.digest("emulator", str(source), *tools)
-
-    def make(into: Path) -> None:
-        cmake, log = toolchain.tool("cmake") or "cmake", work / "build.log"
-        settings = [f"-DCMAKE_CXX_COMPILER={compiler}", f"-DCMAKE_MAKE_PROGRAM={toolchain.tool('ninja')}"]
-        configure = [cmake, "-G", "Ninja", "-S", str(source), "-B", str(work), *settings]
-        log.write_text("")
-        for command in (configure, [cmake, "--build", str(work)]):
-            compiling.run(command, log, "the emulator's plugin")
-        (work / "libcount.so").rename(into / "libcount.so")
-
-    with compiling.locked(work):
-        return cache.stage("emulator", fingerprint.digest(digests, *tools), make)[0].resolve() / "libcount.so"
+    return helper("emulator", "libcount.so", {})

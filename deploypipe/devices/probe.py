@@ -6,7 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from deploypipe.profile.receipt import DeviceFacts
+from deploypipe.devices.facts import DeviceFacts
 
 Ask = Callable[[str], str]
 _Told = Mapping[str, list[str]]

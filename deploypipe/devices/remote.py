@@ -33,6 +33,8 @@ PATIENCE = 30.0
 _PULL_SECONDS = 600.0
 # Bytes in a second, of the slowest link.
 _SLOWEST = 200_000
+# What arrives before it is unpacked, and the exit status where it is not all of it.
+_ARCHIVE, _CUT_OFF = ".pushed.tar", 75
 # A program that timeout (1) ended, by a request or in the end by force.
 _ENDED = (124, 137, 143)
 
@@ -94,7 +96,10 @@ class Remote:
     def push(self, files: Mapping[str, Path]) -> int:
         """See `Transport`."""
         digests = {name: file_digest(path) for name, path in files.items()}
-        return self._again(lambda: self._push(files, digests))
+        lacking = self._again(lambda: self._lacking(digests))
+        if lacking:
+            self._again(lambda: self._push(files, digests))
+        return sum(files[name].stat().st_size for name in lacking)
 
     def run(self, command: Sequence[str], timeout: float) -> Finished:
         """See `Transport`; it is never tried again."""
@@ -155,20 +160,19 @@ class Remote:
                 self._link.connect()
         return work()
 
-    def _push(self, files: Mapping[str, Path], digests: Mapping[str, str]) -> int:
-        lacking = self._lacking(digests)
-        if not lacking:
-            return 0
-        sizes = sum(files[name].stat().st_size for name in lacking)
+    def _push(self, files: Mapping[str, Path], digests: Mapping[str, str]) -> None:
+        lacking = {name: files[name] for name in self._lacking(digests)}
         with tempfile.TemporaryFile() as archive:
-            _pack({name: files[name] for name in lacking}, archive)
-            script = f"mkdir -p {self._quoted} && cd {self._quoted} && tar -xf -"
-            answer = self._shell(script, archive, sizes / _SLOWEST)
-        if answer.code:
+            size = _pack(lacking, archive)
+            # Whether all of it came is seen before it is unpacked: tar fails in the same way where there is no room.
+            arrived = f"cat > {_ARCHIVE} || exit 1\n[ $(wc -c < {_ARCHIVE}) -eq {size} ] || exit {_CUT_OFF}"
+            place = f"mkdir -p {self._quoted} && cd {self._quoted} || exit 1"
+            script = f"{place}\n{arrived}\ntar -xf {_ARCHIVE} && rm {_ARCHIVE}"
+            answer = self._shell(script, archive, size / _SLOWEST)
+        if answer.code and answer.code != _CUT_OFF:
             raise DeployError(f"Files cannot be copied to {self._link.name}: {_last(answer.err)}", "Make room on it.")
-        if self._lacking(digests):
+        if answer.code or self._lacking(digests):
             raise LostDeviceError(f"What was copied to {self._link.name} did not arrive whole", self._link.cure)
-        return sizes
 
     def _lacking(self, digests: Mapping[str, str]) -> list[str]:
         """Returns the names of what is not on the device, or is something else there."""
@@ -239,15 +243,17 @@ def _made(link: Link, folder: str) -> str:
     return answer.out.decode().removesuffix("\n")
 
 
-def _pack(files: Mapping[str, Path], archive: IO[bytes]) -> None:
-    """Writes an archive that any tar reads."""
+def _pack(files: Mapping[str, Path], archive: IO[bytes]) -> int:
+    """Writes an archive that any tar reads, and returns its bytes."""
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for name, path in files.items():
             info = tarfile.TarInfo(name)
             info.size, info.mode = path.stat().st_size, 0o755 if path.stat().st_mode & 0o100 else 0o644
             with path.open("rb") as file:
                 tar.addfile(info, file)
+    size = archive.tell()
     archive.seek(0)
+    return size
 
 
 def _last(text: str) -> str:

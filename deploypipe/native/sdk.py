@@ -21,6 +21,8 @@ from deploypipe.native.toolchain import Lack
 BACKENDS = ("onnxruntime", "litert", "aotinductor", "torchscript", "executorch")
 """The runtimes that the SDK can open bundles of."""
 
+BENCH = "bin/dp-bench"
+
 # What a backend is compiled against: the CMake variable, and the function that finds its value for a platform.
 _ROOTS: Mapping[str, tuple[str, Callable[[str | None], Path | None]]] = {
     "onnxruntime": ("ORT_INCLUDE_DIR", lambda _: toolchain.ort_headers()),
@@ -66,6 +68,12 @@ def build(platform: str | None = None, backends: tuple[str, ...] | None = None) 
             raise lack.error()
     chosen = tuple(name for name in backends or BACKENDS if name not in lacks)
     return Sdk(_stage(other, chosen), chosen, lacks)
+
+
+def bench_files(tree: Path) -> dict[str, Path]:
+    """Returns what `dp-bench` of an installed SDK needs on another machine, by the names inside the folder."""
+    libraries = [path for path in (tree / "lib").glob("*.so*") if path.is_file()]
+    return {str(path.relative_to(tree)): path for path in (tree / BENCH, *libraries)}
 
 
 def sysroot(platform: str) -> Path | None:

@@ -81,10 +81,10 @@ def _placed(place: Local, bundle: Path) -> tuple[str, ...]:
     inference in ONNX Runtime by up to 0.2 %.
     """
     tree, runtime = sdk.tree(emulator.PLATFORM), manifests.read(bundle).runtime.name
-    files = {f"sdk/{path.relative_to(tree)}": path for path in (tree / "bin" / "dp-bench", *tree.glob("lib/*.so*"))}
+    files = {f"sdk/{name}": path for name, path in sdk.bench_files(tree).items()}
     files |= {f"bundle/{path.relative_to(bundle)}": path for path in bundle.rglob("*") if path.is_file()}
     place.push(files | {"runtime.so": emulator.runtime_library(runtime)})
-    return "sdk/bin/dp-bench", "bundle", "--runtime-library", "runtime.so", "--warm-up", "0"
+    return f"sdk/{sdk.BENCH}", "bundle", "--runtime-library", "runtime.so", "--warm-up", "0"
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +61,7 @@ def lane(device: Device, platform: str, subject: Subject, folder: Path) -> Lane:
     """
     manifest = subject.manifest
     if manifest.platform == BROWSER:
-        raise DeployError(f"{subject.facts.name} is for browsers", "Its page measures it: `deploypipe embed`.")
+        raise DeployError("The bundle is for browsers", "Its page measures it: `deploypipe embed`.")
     here = device.config.transport == "local" and platform == this_platform()
     if manifest.runtime.name == _PYTHON_ONLY:
         return Lane(device, subject, _python(here, subject.path))
@@ -97,15 +95,23 @@ def _library(device: Device, platform: str, manifest: Manifest, place: _Here | _
     runtime = manifest.runtime.name
     if named := device.config.runtimes.get(runtime):
         return "--runtime-library", named
-    if platform == this_platform():
-        found = libraries.installed(runtime)
-        if isinstance(place, _There) and runtime not in _ALONE:
-            raise DeployError(f"{runtime} is more than one library", f"Name it in devices.toml: runtimes.{runtime}.")
-        return ("--runtime-library", place.file(found, f"runtimes/{runtime}")) if found else ()
-    return "--runtime-library", place.file(emulator.runtime_library(runtime), f"runtimes/{runtime}")
+    found = libraries.installed(runtime) if isinstance(place, _Here) else _to_be_copied(runtime, platform)
+    return ("--runtime-library", place.file(found, f"runtimes/{runtime}")) if found else ()
 
 
-# Runtimes that are one file, which can be brought to a device.
+def _to_be_copied(runtime: str, platform: str) -> Path | None:
+    """Returns the library of a runtime that is one file, for another machine."""
+    if platform == this_platform() and runtime in _ALONE:
+        return libraries.installed(runtime)
+    if platform == emulator.PLATFORM and runtime in _ALONE:
+        return emulator.runtime_library(runtime)
+    raise DeployError(
+        f"There is no library of {runtime} here that could be copied to a device of {platform}",
+        f"Name where it lies there: runtimes = {{ {runtime} = PATH }} in devices.toml.",
+    )
+
+
+# Runtimes that are one file.
 _ALONE = ("onnxruntime", "litert")
 
 
@@ -113,7 +119,7 @@ class _Here:
     """Files of this machine, which are used where they are."""
 
     def tree(self, tree: Path) -> str:
-        return str(tree / "bin" / "dp-bench")
+        return str(tree / sdk.BENCH)
 
     def folder(self, path: Path, _name: str) -> str:
         return str(path)
@@ -129,8 +135,8 @@ class _There:
     device: Device
 
     def tree(self, tree: Path) -> str:
-        self.device.push(_tree_files(tree))
-        return "sdk/bin/dp-bench"
+        self.device.push({f"sdk/{name}": path for name, path in sdk.bench_files(tree).items()})
+        return f"sdk/{sdk.BENCH}"
 
     def folder(self, path: Path, name: str) -> str:
         self.device.push({f"{name}/{each.relative_to(path)}": each for each in path.rglob("*") if each.is_file()})
@@ -139,10 +145,3 @@ class _There:
     def file(self, path: Path, folder: str) -> str:
         self.device.push({f"{folder}/{path.name}": path})
         return f"{folder}/{path.name}"
-
-
-@functools.cache
-def _tree_files(tree: Path) -> Mapping[str, Path]:
-    """Returns the program and the libraries of an SDK by the names that they get on a device."""
-    libraries_ = [path for path in (tree / "lib").iterdir() if ".so" in path.name and path.is_file()]
-    return {f"sdk/{path.relative_to(tree)}": path for path in (tree / "bin" / "dp-bench", *libraries_)}

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from deploypipe.bundle.manifest import Manifest, Verdict
 from deploypipe.devices.device import Device
+from deploypipe.devices.facts import DeviceFacts
 from deploypipe.devices.protocol import LostDeviceError
 from deploypipe.errors import DeployError
 from deploypipe.predict import batch_axis
@@ -22,7 +23,7 @@ from deploypipe.profile.bench import Bench, Ran
 from deploypipe.profile.facts import Subject
 from deploypipe.profile.gathered import Gathered
 from deploypipe.profile.journal import Journal
-from deploypipe.profile.receipt import DeviceFacts, Point, Protocol, Start, Sustained
+from deploypipe.profile.receipt import Point, Protocol, Start, Sustained
 
 Tell = Callable[[str], None]
 

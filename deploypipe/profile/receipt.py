@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from deploypipe.bundle.manifest import Check, Verdict
+from deploypipe.devices.facts import DeviceFacts
 from deploypipe.errors import DeployError
 from deploypipe.target import Budgets
 
@@ -223,34 +224,6 @@ class Receipt(_Strict):
     operators: Operators | None = None
     scenarios: tuple[Scenario, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-class DeviceFacts(_Strict):
-    """What a device is; None and empty strings where it could not be read.
-
-    Attributes:
-        platform: `linux-x86_64`, `linux-aarch64`, `android-arm64`.
-        cpu: Its name.
-        cores: Logical processors that may be used.
-        memory_mb: Of the whole device, 10^6 bytes.
-        system: Kernel or release.
-        governor: Of the first core's frequency.
-        mhz: Highest frequency.
-        load: Average of one minute when the profile began.
-        battery: `72 %, discharging`.
-        celsius: The warmest sensor.
-    """
-
-    platform: str
-    cpu: str = ""
-    cores: int | None = None
-    memory_mb: float | None = None
-    system: str = ""
-    governor: str = ""
-    mhz: float | None = None
-    load: float | None = None
-    battery: str = ""
-    celsius: float | None = None
 
 
 class DeviceReceipts(_Strict):

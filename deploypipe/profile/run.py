@@ -19,13 +19,14 @@ import deploypipe
 from deploypipe.devices import device as devices
 from deploypipe.devices.config import DeviceConfig
 from deploypipe.devices.device import Device
+from deploypipe.devices.facts import DeviceFacts
 from deploypipe.devices.protocol import LostDeviceError
 from deploypipe.errors import DeployError
 from deploypipe.profile import inside, instructions, journal
 from deploypipe.profile.facts import Subject, subjects
 from deploypipe.profile.journal import Journal
 from deploypipe.profile.measuring import Plan, Tell, measure
-from deploypipe.profile.receipt import DeviceFacts, DeviceReceipts, Protocol, Receipt, Report
+from deploypipe.profile.receipt import DeviceReceipts, Protocol, Receipt, Report
 
 Observe = Callable[[str, str], None]
 
@@ -40,7 +41,7 @@ class Settings:
         out: Folder of the report.
         protocol: Of the measurement.
         scenario_s: Seconds of each scenario of a server's bundle; 0 leaves them out.
-        resume: Goes on where an interrupted profile stopped.
+        resume: Goes on where a profile stopped that was interrupted, or lost a device.
         observe: Is told the device and what is done there.
     """
 
@@ -68,7 +69,8 @@ def profile(paths: Sequence[Path], chosen: Sequence[DeviceConfig], settings: Set
         found = subjects(paths, stack)
         pending = [pool.submit(_device, each, found, settings) for each in chosen]
         receipts = tuple(each.result() for each in pending)
-    shutil.rmtree(settings.out / journal.FOLDER)
+    if not any(each.lost for each in receipts):
+        shutil.rmtree(settings.out / journal.FOLDER)
     return Report(deploypipe=deploypipe.__version__, created=created, protocol=settings.protocol, devices=receipts)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from deploypipe.profile.receipt import DeviceFacts, DeviceReceipts, Operator, Operators, Report, Scenario
+from deploypipe.devices.facts import DeviceFacts
+from deploypipe.profile.receipt import DeviceReceipts, Operator, Operators, Report, Scenario
 from deploypipe.report import figures
 from deploypipe.report.tables import Cell, Group, Row, Table
 

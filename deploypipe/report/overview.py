@@ -98,7 +98,7 @@ class Overview:
     @property
     def made(self) -> str:
         """When and with what."""
-        return f"{self.report.created.replace('T', ' ').removesuffix('Z')} UTC, deploypipe {self.report.deploypipe}"
+        return f"{self.report.created.replace('T', ' ').removesuffix('+00:00')} UTC, deploypipe {self.report.deploypipe}"
 
     @property
     def counts(self) -> str:

@@ -37,7 +37,7 @@ class Fake:
 
     def fails(self, *faults: str) -> None:
         """Lets the next scripts fail, each in one of the ways of fakes/device; an empty one is a script that works."""
-        (self.folder / "faults").write_text("".join(f"{fault}\n" for fault in faults))
+        (self.folder / "faults").write_text("".join(f"{fault or 'none'}\n" for fault in faults))
 
     @property
     def scripts(self) -> int:

@@ -16,6 +16,7 @@ import pytest
 from deploypipe.bundle import manifest as manifests
 from deploypipe.devices.config import DeviceConfig
 from deploypipe.devices.device import Device
+from deploypipe.devices.facts import DeviceFacts
 from deploypipe.devices.protocol import Finished, LostDeviceError
 from deploypipe.errors import DeployError
 from deploypipe.profile import lanes, measuring
@@ -24,7 +25,7 @@ from deploypipe.profile.gathered import Gathered
 from deploypipe.profile.journal import Journal
 from deploypipe.profile.lanes import Lane
 from deploypipe.profile.measuring import Plan
-from deploypipe.profile.receipt import BundleFacts, DeviceFacts, Protocol
+from deploypipe.profile.receipt import BundleFacts, Protocol
 
 PROTOCOL = Protocol(rounds=3, runs=2, seconds=1)
 FAST, SLOW, OTHER = "lltm/laptop/fast", "lltm/laptop/slow", "mlp/laptop/only"

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deploypipe.bundle.manifest import Check, Verdict
+from deploypipe.devices.facts import DeviceFacts
 from deploypipe.profile.receipt import (
     BundleFacts,
-    DeviceFacts,
     DeviceReceipts,
     Instructions,
     Operator,

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from deploypipe.errors import DeployError
+from deploypipe.devices.facts import DeviceFacts
 from deploypipe.profile.receipt import (
     BundleFacts,
-    DeviceFacts,
     DeviceReceipts,
     Instructions,
     Protocol,
