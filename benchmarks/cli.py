@@ -184,7 +184,7 @@ def receipts(
     bundle: Annotated[Path, typer.Argument(help="Of lltm, with an op library.")],
     slowdown: Annotated[int, typer.Option(min=1, help="Percent by which its kernel is slowed down.")] = 10,
     margin: Annotated[float, typer.Option(min=0, help="Percent by which a figure may grow.")] = 2,
-    rounds: Annotated[int, typer.Option(min=2, help="Starts of the bundle in each profile.")] = 20,
+    rounds: Annotated[int, typer.Option(min=2, help="Starts of the bundle in each profile.")] = 40,
 ) -> None:
     """Profiles a bundle twice and once with a slower kernel; exit 1 unless that is found, and nothing else."""
     from benchmarks import receipts as measured
