@@ -14,7 +14,7 @@ import deploypipe
 from deploypipe import ModelSpec
 from deploypipe.errors import DeployError
 from deploypipe.profile import loadgen, scenarios
-from deploypipe.profile.loadgen import Asked, Name, System
+from deploypipe.profile.loadgen import Asked, Found, Name, System
 
 Array = np.ndarray[Any, Any]
 
@@ -80,6 +80,18 @@ def test_a_model_that_fails_ends_the_scenario(scenario: Name) -> None:
         loadgen.ask(system(fail, largest=8), asked(scenario))
 
 
+def test_the_rate_of_a_server_is_halved_until_the_bound_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[float] = []
+
+    def ask(_: System, told: Asked) -> Found:
+        tried.append(told.per_second)
+        return Found(told.per_second <= 600, told.per_second, "queries/s", ())
+
+    monkeypatch.setattr(loadgen, "ask", ask)
+    assert scenarios.kept(system(Simulated(), largest=8), asked("Server")).per_second == 500
+    assert tried == [2000, 1000, 500]
+
+
 @pytest.mark.parametrize("scenario", scenarios.NAMES)
 def test_a_bundle(scenario: Name, built_onnx: Path) -> None:
     found = scenarios.run(built_onnx, scenario, 0.1)
@@ -93,7 +105,7 @@ def test_a_bundle(scenario: Name, built_onnx: Path) -> None:
 
 def test_the_server_scenario_says_what_was_sent_and_what_bound_it(built_onnx: Path) -> None:
     note = scenarios.run(built_onnx, "Server", 0.1).note
-    assert "25% of what Offline answers" in note
+    assert "half of what Offline answers, and halved until" in note
     assert "10 times the median alone" in note
     assert "in batches of up to 64" in note
 
