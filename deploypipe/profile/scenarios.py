@@ -128,8 +128,8 @@ def _note(model: Model, asked: Asked, system: System) -> str:
     reason = "the target's budget" if model.manifest.budgets.p90_ms else f"{_TIMES_MEDIAN:.0f} times the median alone"
     limit = f"{asked.bound_ns / 1e6:.3g} ms, {reason}"
     return (
-        f"{asked.per_second:.0f} queries/s are sent, and 99 % must take at most {limit}. That was tried with half of what "
-        f"Offline answers, and halved until a short test kept it. Those that wait are answered {together}."
+        f"{asked.per_second:.0f} queries/s are sent, and 99 % must take at most {limit}. That was tried with half of "
+        f"what Offline answers, and halved until a short test kept it. Those that wait are answered {together}."
     )
 
 
