@@ -49,10 +49,17 @@ def subjects(paths: Sequence[Path], stack: ExitStack) -> tuple[Subject, ...]:
 
 def _subject(path: Path, stack: ExitStack) -> Subject:
     folder, manifest = stack.enter_context(archive.opened(path.resolve()))
-    return Subject(folder, manifest, _facts(path.resolve(), folder, manifest))
+    return Subject(folder, manifest, described(path.resolve(), folder, manifest))
 
 
-def _facts(path: Path, folder: Path, manifest: Manifest) -> BundleFacts:
+def described(path: Path, folder: Path, manifest: Manifest) -> BundleFacts:
+    """Returns what a report says of a bundle.
+
+    Args:
+        path: That the user named: the folder, or the zip.
+        folder: Where it lies.
+        manifest: What it says about itself.
+    """
     verdict = manifest.verdict
     return BundleFacts(
         name="/".join((manifest.model, manifest.target, path.stem if path.is_file() else path.name)),

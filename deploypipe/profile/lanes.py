@@ -16,9 +16,6 @@ from deploypipe.profile.bench import Bench, Ran
 from deploypipe.profile.facts import Subject
 from deploypipe.target import BROWSER, this_platform
 
-# It needs an older Python package in an environment of its own, so that no C program opens it.
-_PYTHON_ONLY = "tflite-runtime"
-
 
 @dataclass(frozen=True)
 class Lane:
@@ -28,11 +25,13 @@ class Lane:
         device: Where.
         subject: What.
         command: Words before the options.
+        in_python: Why it runs in Python and not in `dp-bench`, or an empty string.
     """
 
     device: Device
     subject: Subject
     command: tuple[str, ...]
+    in_python: str = ""
 
     def run(self, how: Bench) -> Ran:
         """Starts a process with the bundle.
@@ -63,8 +62,8 @@ def lane(device: Device, platform: str, subject: Subject, folder: Path) -> Lane:
     if manifest.platform == BROWSER:
         raise DeployError("The bundle is for browsers", "Its page measures it: `deploypipe embed`.")
     here = device.config.transport == "local" and platform == this_platform()
-    if manifest.runtime.name == _PYTHON_ONLY:
-        return Lane(device, subject, _python(here, subject.path))
+    if here and (why := _in_python(device, manifest.runtime.name)):
+        return Lane(device, subject, worker.command(subject.path), why)
     bundle = subject.path if platform == manifest.platform else retarget(subject.path, platform, folder)
     place = _Here() if here else _There(device)
     tree = _tree(device, platform, manifest)
@@ -72,10 +71,17 @@ def lane(device: Device, platform: str, subject: Subject, folder: Path) -> Lane:
     return Lane(device, subject, (*words, *_library(device, platform, manifest, place)))
 
 
-def _python(here: bool, bundle: Path) -> tuple[str, ...]:
-    if not here:
-        raise DeployError(f"{_PYTHON_ONLY} runs in Python only", "Profile its bundles on this machine.")
-    return worker.command(bundle)
+def _in_python(device: Device, runtime: str) -> str:
+    """Returns why `dp-bench` cannot open bundles of a runtime on this machine, or an empty string."""
+    if device.config.bench:
+        return ""
+    if runtime not in sdk.BACKENDS:
+        return f"the SDK has no backend for {runtime}"
+    try:
+        lack = sdk.build().lacks.get(runtime)
+    except DeployError as error:
+        return error.message
+    return lack.what if lack else ""
 
 
 def _tree(device: Device, platform: str, manifest: Manifest) -> Path:

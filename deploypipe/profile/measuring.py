@@ -81,6 +81,8 @@ def _bring(plan: Plan, found: Sequence[Gathered]) -> None:
         with _troubles(each, "declined"):
             plan.tell(f"bringing {each.name}")
             each.lane = lanes.lane(plan.device, plan.facts.platform, each.subject, plan.folder / str(number))
+            if each.lane.in_python:
+                each.notes.append(f"It was timed in Python, where one run has one thread: {each.lane.in_python}.")
 
 
 def _verify(plan: Plan, found: Sequence[Gathered]) -> None:
@@ -139,19 +141,18 @@ def _keep(starts: list[Start], start: Start | None) -> None:
 def _points(plan: Plan, found: Sequence[Gathered]) -> None:
     for each in _ready(found):
         plan.tell(f"threads, batches and rests of {each.name}")
-        for kind, value, how in _settings(plan, each.subject.manifest):
+        for kind, value, how in _settings(plan, each):
             setting = f"{kind} {value:g}"
             with noted(each, setting):
                 make = partial(_point, each, kind, value, how)
                 each.points.append(plan.journal.once(f"{setting} {each.name}", _POINT, make))
 
 
-def _settings(plan: Plan, manifest: Manifest) -> Iterator[tuple[str, float, Bench]]:
+def _settings(plan: Plan, each: Gathered) -> Iterator[tuple[str, float, Bench]]:
     protocol = plan.protocol
-    threads = () if manifest.runtime.name == "tflite-runtime" else _powers(plan.facts.cores or 1)
-    for count in threads:
+    for count in () if each.lane and each.lane.in_python else _powers(plan.facts.cores or 1):
         yield "threads", count, Bench(protocol.runs, protocol.seconds, threads=count)
-    for axis, size in _batches(manifest):
+    for axis, size in _batches(each.subject.manifest):
         yield "batch", size, Bench(protocol.runs, protocol.seconds, threads=protocol.threads, axes=((axis, size),))
     for gap in GAPS:
         yield "gap_ms", gap, Bench(GAP_RUNS, 2 * GAP_RUNS * gap / 1000, threads=protocol.threads, gap_ms=gap)

@@ -38,7 +38,8 @@ def spread(estimate: Estimate) -> str:
     """Returns the further end of an interval, as a share of the value: `±2.1 %`; nothing where it has no end."""
     if not estimate.value or not math.isfinite(estimate.high):
         return ""
-    return "±" + share(max(estimate.high - estimate.value, estimate.value - estimate.low) / abs(estimate.value))
+    furthest = max(estimate.high - estimate.value, estimate.value - estimate.low) / abs(estimate.value)
+    return f"±{share(furthest)}" if furthest <= 1 else "±>100 %"
 
 
 def signed(value: float) -> str:

@@ -40,6 +40,7 @@ def test_shares(part: float, said: str) -> None:
 def test_the_spread_is_the_further_end_of_the_interval() -> None:
     assert figures.spread(Estimate(100, 99, 104)) == "±4.0 %"
     assert figures.spread(Estimate(100, 90, 104)) == "±10 %"
+    assert figures.spread(Estimate(100, 90, 340)) == "±>100 %"
 
 
 def test_an_interval_without_end_is_not_said() -> None:

@@ -211,6 +211,7 @@ void start_again(char** arguments) {
   if (std::getenv(kStarted) != nullptr) return;
   const std::string now = std::to_string(nanoseconds(Clock::now().time_since_epoch()));
   setenv(kStarted, now.c_str(), 1);
+  // The program itself, with the words that it has already: NOLINTNEXTLINE(clang-analyzer-optin.taint.GenericTaint)
   execv("/proc/self/exe", arguments);
   throw Failure("The program cannot be started once more. Leave --cold-start out.");
 }

@@ -20,18 +20,19 @@ struct Settled {
 template <class Once>
 Settled settle(const Once& once, double seconds) {
   constexpr std::size_t block_runs = 5;
-  constexpr double block_ns = 10e6;
+  constexpr std::int64_t block_ns = 10'000'000;
   constexpr double steady = 0.02;
   Settled done;
   double spent = 0;
   double before = 0;
   while (spent < seconds * 1e9) {
     std::vector<std::int64_t> block;
-    for (double length = 0; block.size() < block_runs || length < block_ns;
-         length += static_cast<double>(block.back())) {
+    std::int64_t length = 0;
+    while (block.size() < block_runs || length < block_ns) {
       block.push_back(once());
-      spent += static_cast<double>(block.back());
+      length += block.back();
     }
+    spent += static_cast<double>(length);
     done.runs += block.size();
     const auto middle = block.begin() + static_cast<std::ptrdiff_t>(block.size() / 2);
     std::nth_element(block.begin(), middle, block.end());
