@@ -100,6 +100,7 @@ def _start(told: dict[str, dict[str, Any]], events: Sequence[dict[str, Any]]) ->
         settled=told["settled"]["settled"],
         samples_ns=tuple(event["ns"] for event in events if event["event"] == "sample"),
         peak_mb=told["done"]["peak_rss_mb"],
+        runtime_version=told["opened"].get("runtime_version", ""),
     )
 
 

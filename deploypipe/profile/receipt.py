@@ -73,6 +73,7 @@ class Start(_Strict):
         settled: Whether the medians had settled when the samples began.
         samples_ns: Nanoseconds of each run.
         peak_mb: Most memory of the process, 10^6 bytes.
+        runtime_version: Of what ran it there; an empty string where the runtime does not tell.
     """
 
     round: int
@@ -83,6 +84,7 @@ class Start(_Strict):
     settled: bool
     samples_ns: tuple[int, ...]
     peak_mb: float | None = None
+    runtime_version: str = ""
 
 
 class Point(_Strict):

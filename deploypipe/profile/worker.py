@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deploypipe import runtimes
 from deploypipe.bundle.load import Model, load
 from deploypipe.bundle.manifest import GOLDEN
 from deploypipe.bundle.timing import smallest
@@ -81,7 +82,8 @@ def _quiet() -> Iterator[Callable[[dict[str, Any]], None]]:
 def _measure(options: argparse.Namespace, say: Callable[[dict[str, Any]], None]) -> None:
     begin = time.monotonic_ns()
     with load(options.bundle) as model:
-        say({"event": "opened", "load_ms": (time.monotonic_ns() - begin) / 1e6, **_process()})
+        loaded = {"load_ms": (time.monotonic_ns() - begin) / 1e6, **_process()}
+        say({"event": "opened", **loaded, "runtime_version": runtimes.get(model.manifest.runtime.name).version()})
         inputs = _inputs(model, dict(options.axis))
         first = _once(model, inputs)
         if options.verify:

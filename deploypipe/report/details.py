@@ -191,7 +191,14 @@ def _environment(device: DeviceReceipts) -> Iterator[tuple[str, str]]:
     yield "emulates", device.emulates
     yield from ((title, say(device.facts) if device.facts else "") for title, say in _FACTS)
     yield from ((title, _before_and_after(say, device)) for title, say in _STATES)
+    yield "runtimes there", _runtimes_there(device)
     yield "profiled for", figures.duration(device.seconds)
+
+
+def _runtimes_there(device: DeviceReceipts) -> str:
+    """Returns the versions of the runtimes that ran bundles, which need not be those that built them."""
+    pairs = ((each.bundle.runtime, start.runtime_version) for each in device.receipts for start in each.starts)
+    return ", ".join(sorted({f"{runtime} {version}" for runtime, version in pairs if version}))
 
 
 def _before_and_after(say: Callable[[DeviceFacts], str], device: DeviceReceipts) -> str:

@@ -13,7 +13,7 @@ from deploypipe.profile import bench
 from deploypipe.profile.bench import Bench
 
 EVENTS: list[dict[str, Any]] = [
-    {"event": "opened", "load_ms": 40.5, "process_ms": 44.0},
+    {"event": "opened", "load_ms": 40.5, "process_ms": 44.0, "runtime_version": "1.32.0"},
     {"event": "first", "case": 0, "ns": 900},
     {"event": "settled", "runs": 20, "settled": True},
     {"event": "sample", "ns": 110},
@@ -31,6 +31,7 @@ def said(events: list[dict[str, Any]], code: int = 0, err: str = "") -> Finished
 def test_a_start_is_read_from_its_lines() -> None:
     start = bench.parse(said(EVENTS), "lltm").start
     assert (start.process_ms, start.load_ms, start.first_ns) == (44.0, 40.5, 900)
+    assert start.runtime_version == "1.32.0"
     assert (start.warm_up, start.settled, start.samples_ns, start.peak_mb) == (20, True, (110, 100), 33.5)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deploypipe.bundle import manifest as manifests
 from deploypipe.devices.local import Local
 from deploypipe.profile import bench, worker
 from deploypipe.profile.bench import Bench
@@ -65,6 +66,7 @@ def test_it_measures_a_bundle(onnx_bundle: Path) -> None:
     assert ran.verdict
     assert ran.verdict.passed
     assert len(ran.start.samples_ns) == 5
+    assert ran.start.runtime_version == manifests.read(onnx_bundle).runtime.built_with
     assert ran.start.process_ms
     assert ran.start.process_ms > ran.start.load_ms > 0
 
