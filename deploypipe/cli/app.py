@@ -194,7 +194,9 @@ def run(
 @app.command()
 def profile(
     bundles: Annotated[list[Path], typer.Argument(help="Bundles, zips of them, or folders that hold some.")],
-    device: Annotated[list[str] | None, typer.Option(help="A name of `deploypipe devices`; may be repeated.")] = None,
+    device: Annotated[
+        list[str] | None, typer.Option(help="A name of `deploypipe devices`; this machine; may be repeated.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder that receives the report.")] = Path("report"),
     config: Annotated[Path | None, typer.Option(help="Other devices than those of ./devices.toml.")] = None,
     rounds: Annotated[int, typer.Option(min=2, help="Starts of each bundle, in turn with all others.")] = 10,
