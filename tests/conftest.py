@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import setuptools  # noqa: F401  torch's compilers import it, too late where something has imported Python's own distutils
 import torch
 
 import deploypipe
