@@ -15,10 +15,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
-from deploypipe import cache
+from deploypipe import cache, installed
 from deploypipe.errors import DeployError
 
 STAMP = "environment.json"
@@ -127,7 +126,9 @@ def _make(environment: Environment) -> Installed:
 
 def _fill(folder: Path, environment: Environment) -> None:
     here, there = [sys.executable, "-I", "-m"], str(_python(folder))
-    if find_spec("pip"):  # one more pip would take longer than all the rest
+    # One more pip would take longer than all the rest. It is not looked for as a module: setuptools would then give way
+    # to Python's own distutils for as long as this process lives, and torch's compilers fail on that.
+    if installed.version("pip"):
         _run([*here, "venv", "--without-pip", str(folder)], environment)
         pip = [*here, "pip", "--python", there]
     else:

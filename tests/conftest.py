@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import setuptools  # noqa: F401  torch's compilers import it, too late where something has imported Python's own distutils
 import torch
 
 import deploypipe

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deploypipe import environments
+from deploypipe import environments, installed
 from deploypipe.environments import Environment
 from deploypipe.errors import DeployError
 
@@ -80,7 +80,7 @@ def test_the_folder_is_that_of_the_variable_or_in_the_cache(tmp_path: Path, monk
 def test_an_environment_is_installed_by_pip_and_runs_where_it_was_moved(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pip_here: bool
 ) -> None:
-    monkeypatch.setattr(environments, "find_spec", lambda name: pip_here)
+    monkeypatch.setattr(installed, "version", lambda name: "25.0" if pip_here else None)
     with zipfile.ZipFile(tmp_path / "tiny_thing-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr("tiny_thing.py", "ANSWER = 42\n")
         wheel.writestr("tiny_thing-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny-thing\nVersion: 1.0\n")
