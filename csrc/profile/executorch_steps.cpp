@@ -2,7 +2,6 @@
 // wheel of Python is built without its own profiler.
 #include <executorch/extension/threadpool/threadpool_guard.h>
 #include <executorch/runtime/core/exec_aten/exec_aten.h>
-#include <executorch/runtime/core/exec_aten/util/dim_order_util.h>
 #include <executorch/runtime/executor/memory_manager.h>
 #include <executorch/runtime/executor/method.h>
 #include <executorch/runtime/executor/program.h>
@@ -12,12 +11,12 @@
 #include <exception>
 #include <memory>
 #include <new>
-#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "backends/executorch_input.h"
 #include "backends/executorch_memory.h"
 
 namespace {
@@ -66,28 +65,10 @@ std::vector<Span<std::uint8_t>> planned(const MethodMeta& meta, et::Heap& heap) 
   return buffers;
 }
 
-class Input {
- public:
-  explicit Input(const Array& array)
-      : sizes_(array.shape, array.shape + array.rank),
-        order_(sizes_.size()),
-        strides_(sizes_.size()),
-        tensor_(static_cast<ScalarType>(array.type), array.rank, sizes_.data(), array.data, order_.data(),
-                strides_.data()) {
-    std::iota(order_.begin(), order_.end(), executorch::aten::DimOrderType{0});
-    executorch::runtime::dim_order_to_stride_nocheck(sizes_.data(), order_.data(), sizes_.size(), strides_.data());
-  }
-  Input(const Input&) = delete;
-  Input& operator=(const Input&) = delete;
-
-  EValue value() { return EValue(executorch::aten::Tensor(&tensor_)); }
-
- private:
-  std::vector<executorch::aten::SizesType> sizes_;
-  std::vector<executorch::aten::DimOrderType> order_;
-  std::vector<executorch::aten::StridesType> strides_;
-  executorch::aten::TensorImpl tensor_;
-};
+std::unique_ptr<et::Input> input_of(const Array& array) {
+  const std::vector<executorch::aten::SizesType> sizes(array.shape, array.shape + array.rank);
+  return std::make_unique<et::Input>(static_cast<ScalarType>(array.type), sizes, array.data);
+}
 
 class Stepper {
  public:
@@ -100,7 +81,7 @@ class Stepper {
         method_(taken(program_.load_method(kMethod, &memory_))) {}
 
   /// Runs the method once; writes the nanoseconds after each instruction, counted from the first one's beginning.
-  void run(std::vector<std::unique_ptr<Input>>& inputs, std::size_t instructions, std::int64_t* ends) {
+  void run(std::vector<std::unique_ptr<et::Input>>& inputs, std::size_t instructions, std::int64_t* ends) {
     for (std::size_t i = 0; i < inputs.size(); ++i) check(method_.set_input(inputs[i]->value(), i));
     const auto begin = std::chrono::steady_clock::now();
     std::size_t done = 0;
@@ -139,9 +120,9 @@ extern "C" [[gnu::visibility("default")]] const char* executorch_steps(const cha
   try {
     const executorch::extension::threadpool::NoThreadPoolGuard alone;
     Stepper stepper(file);
-    std::vector<std::unique_ptr<Input>> inputs;
+    std::vector<std::unique_ptr<et::Input>> inputs;
     inputs.reserve(count);
-    for (std::size_t i = 0; i < count; ++i) inputs.push_back(std::make_unique<Input>(arrays[i]));
+    for (std::size_t i = 0; i < count; ++i) inputs.push_back(input_of(arrays[i]));
     for (std::size_t i = 0; i < runs; ++i) stepper.run(inputs, instructions, ends + i * instructions);
   } catch (const std::exception& caught) {
     error = caught.what();

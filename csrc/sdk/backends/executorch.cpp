@@ -4,7 +4,6 @@
 // evidence of a phone's size or speed. Who ships an app builds ExecuTorch from its source, and gives executorch_DIR.
 #include <executorch/extension/threadpool/threadpool_guard.h>
 #include <executorch/runtime/core/exec_aten/exec_aten.h>
-#include <executorch/runtime/core/exec_aten/util/dim_order_util.h>
 #include <executorch/runtime/core/exec_aten/util/tensor_util.h>
 #include <executorch/runtime/executor/memory_manager.h>
 #include <executorch/runtime/executor/method.h>
@@ -14,7 +13,6 @@
 #include <cstring>
 #include <memory>
 #include <new>
-#include <numeric>
 #include <optional>
 #include <string>
 #include <utility>
@@ -22,6 +20,7 @@
 
 #include "backends/backend.h"
 #include "backends/dtypes.h"
+#include "backends/executorch_input.h"
 #include "backends/executorch_memory.h"
 #include "backends/op_libraries.h"
 #include "error.h"
@@ -67,30 +66,9 @@ T taken(Result<T>&& result, const Artifact& artifact) {
   return std::move(result.get());
 }
 
-/// One input of a call: a tensor on the bytes of somebody else.
-class Input {
- public:
-  explicit Input(const View& view)
-      : sizes_(view.shape.begin(), view.shape.end()),
-        order_(view.shape.size()),
-        strides_(view.shape.size()),
-        // A method only reads its inputs, which a tensor has no word for.
-        tensor_(theirs(kTypes, view.dtype), static_cast<ssize_t>(sizes_.size()), sizes_.data(),
-                const_cast<void*>(view.data), order_.data(), strides_.data()) {
-    std::iota(order_.begin(), order_.end(), executorch::aten::DimOrderType{0});
-    executorch::runtime::dim_order_to_stride_nocheck(sizes_.data(), order_.data(), sizes_.size(), strides_.data());
-  }
-  Input(const Input&) = delete;
-  Input& operator=(const Input&) = delete;
-
-  EValue value() { return EValue(executorch::aten::Tensor(&tensor_)); }
-
- private:
-  std::vector<executorch::aten::SizesType> sizes_;
-  std::vector<executorch::aten::DimOrderType> order_;
-  std::vector<executorch::aten::StridesType> strides_;
-  executorch::aten::TensorImpl tensor_;
-};
+et::Input input_of(const View& view) {
+  return {theirs(kTypes, view.dtype), {view.shape.begin(), view.shape.end()}, view.data};
+}
 
 /// The memory that the plan of a method asks for.
 class Plan {
@@ -159,7 +137,7 @@ class ExecutorchSession : public Session {
       // The runtime would end the process.
       throw Error(DP_INVALID_ARGUMENT, "ExecuTorch takes no empty input", "Give at least one row.");
     }
-    const Code code = method_.set_input(Input(view).value(), index);
+    const Code code = method_.set_input(input_of(view).value(), index);
     if (code == Code::Ok) return;
     throw Error(DP_INVALID_ARGUMENT, "ExecuTorch refuses the input: " + words_of(code),
                 "Keep to the sizes in the manifest.");

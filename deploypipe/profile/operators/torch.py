@@ -100,6 +100,6 @@ def calls(model: Model, inputs: Sequence[Array]) -> list[Call]:
                 found.append(kernels.call(func._schema.name, given, library))
             return func(*args, **(kwargs or {}))
 
-    with Kept():  # type: ignore[no-untyped-call]
+    with Kept():  # type: ignore[no-untyped-call]  # torch gives the constructor of its modes no types
         model.session.run(inputs)
     return found
