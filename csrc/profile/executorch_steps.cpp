@@ -30,7 +30,6 @@ struct Array {
 };
 
 using executorch::aten::ScalarType;
-using executorch::runtime::EValue;
 using executorch::runtime::HierarchicalAllocator;
 using executorch::runtime::MemoryManager;
 using executorch::runtime::Method;
