@@ -50,11 +50,14 @@ def allowed(points: Sequence[Measured], base: Measured, goals: Goals) -> list[Me
 
 
 def front(points: Sequence[Measured]) -> list[Measured]:
-    """Returns the settings that no other one beats in size, points lost and time together, smallest first."""
+    """Returns the settings that no other one beats in size, points lost and time together.
+
+    The smallest comes first; of two of one size the one that loses less, then the faster one.
+    """
     costs = [_costs(point) for point in points]
     best = [point for point, cost in zip(points, costs, strict=True) if not any(_beats(each, cost) for each in costs)]
     unique = {_costs(point): point for point in reversed(best)}
-    return sorted(unique.values(), key=lambda point: point.size)
+    return sorted(unique.values(), key=_costs)
 
 
 def chosen(points: Sequence[Measured]) -> Measured | None:

@@ -70,6 +70,12 @@ def test_the_front_has_what_no_other_setting_beats() -> None:
     assert choice.front([beaten, good, small]) == [small, good]
 
 
+def test_of_two_on_the_front_of_one_size_the_one_that_loses_less_comes_first() -> None:
+    faster, better = point(drop=0.4, speed=speed(0.5)), point("int8-static", drop=0.1)
+    assert choice.front([faster, better]) == choice.front([better, faster]) == [better, faster]
+    assert choice.chosen([faster, better]) == better
+
+
 _points = st.lists(
     st.builds(
         Measured,
