@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import torch
 
@@ -19,6 +20,11 @@ from deploypipe.ops import CWS
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 Plain = Callable[..., ModelSpec]
+
+# The suite tries the same examples each time; `pytest --hypothesis-profile=search` looks for new ones.
+hypothesis.settings.register_profile("suite", derandomize=True, deadline=None, database=None, max_examples=100)
+hypothesis.settings.register_profile("search", deadline=None, max_examples=5000)
+hypothesis.settings.load_profile("suite")
 
 COMMAND = Path(sys.executable).parent / "deploypipe"
 

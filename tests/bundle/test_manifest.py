@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save
 
@@ -66,7 +66,6 @@ def mutate(table: Any, data: st.DataObject) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None, derandomize=True)
 def test_a_mutated_manifest_gives_a_model_or_one_sentence(
     built_hashing_onnx: Path, bundle: Path, data: st.DataObject
 ) -> None:
@@ -80,7 +79,6 @@ def test_a_mutated_manifest_gives_a_model_or_one_sentence(
 
 
 @given(content=st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
-@settings(max_examples=150, deadline=None, derandomize=True)
 def test_any_bytes_are_a_damaged_manifest(content: bytes) -> None:
     with pytest.raises(DeployError, match=r"manifest.json is damaged|has format"):
         manifests.parse(content, Path("bundle"))
@@ -168,7 +166,6 @@ def test_golden_vectors_with_sizes_that_cannot_be_are_refused(tmp_path: Path, ca
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None, derandomize=True)
 def test_golden_vectors_of_any_header_are_cases_or_one_sentence(bundle: Path, data: st.DataObject) -> None:
     whole = save(load_file(bundle / "golden.safetensors"))
     length = int.from_bytes(whole[:8], "little")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deploypipe.profile import statistics
@@ -159,7 +159,6 @@ def test_a_lane_that_ended_early_is_compared_as_far_as_it_goes() -> None:
 
 
 @given(st.lists(st.floats(1e-3, 1e9), min_size=1, max_size=30))
-@settings(max_examples=100, deadline=None)
 def test_an_estimate_lies_within_its_interval_and_scales(values: list[float]) -> None:
     found, doubled = statistics.median(values), statistics.median([2 * value for value in values])
     assert found

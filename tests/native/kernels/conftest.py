@@ -1,19 +1,14 @@
-"""The ops of the project, loaded once, and how hypothesis runs: the same examples each time."""
+"""The ops of the project, loaded once."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import hypothesis
 import pytest
 
 from deploypipe import native
 
 from .harness import Emulated, Kernels
-
-# No test depends on time or on the examples of an earlier run.
-hypothesis.settings.register_profile("kernels", derandomize=True, deadline=None, database=None, max_examples=60)
-hypothesis.settings.load_profile("kernels")
 
 
 @pytest.fixture(scope="session")

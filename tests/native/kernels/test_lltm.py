@@ -28,11 +28,19 @@ def far(got: Sequence[Array], expected: Sequence[Array]) -> float:
     return max(float(np.abs(a - b).max(initial=0) / max(1, np.abs(b).max(initial=0))) for a, b in pairs)
 
 
+def rounding(call: Sequence[Array]) -> float:
+    """Returns what float32 loses in the largest sum of a gate, whose terms may cancel."""
+    x, h, _, weight, _ = (np.abs(each.astype(np.float64)) for each in call)
+    largest = np.maximum(1, h).max(axis=0, initial=1)  # a state after the first step is at most 1
+    terms = np.concatenate([largest, x.max(axis=(0, 1), initial=0)])
+    return float(np.finfo(np.float32).eps * (weight @ terms).max(initial=0))
+
+
 def check(kernels: Kernels, call: Sequence[Array], shift: int = 0) -> None:
-    expected = oracle.lltm(*call)
+    expected, limit = oracle.lltm(*call), LIMIT + rounding(call)
     for name, inputs in forms(call).items():
         for isa, outputs in kernels.on_every_set(name, inputs, shift=shift):
-            assert far(outputs, expected) < LIMIT, f"{name} on {isa}"
+            assert far(outputs, expected) < limit, f"{name} on {isa}"
 
 
 @given(rng=strategies.generators, shape=strategies.lltm_shapes(), shift=strategies.shifts)
