@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploypipe import cache, fingerprint
@@ -14,24 +14,29 @@ from deploypipe.native import toolchain
 from deploypipe.native.sources import PROJECT
 
 
-def helper(folder: str, file: str, settings: Mapping[str, object]) -> Path:
+def helper(folder: str, file: str, settings: Mapping[str, object], uses: Sequence[str] = ()) -> Path:
     """Returns a library, building it when it is not there yet.
 
     Args:
         folder: Of csrc, with a CMakeLists.txt.
         file: That it builds.
         settings: Variables of CMake.
+        uses: Other folders of csrc that it takes headers from.
 
     Raises:
         DeployError: The build failed.
     """
     source, compiler = PROJECT.directory / folder, compiling.compiler_path(None)
-    digests = {path.name: fingerprint.file_digest(path) for path in source.iterdir()}
+    digests = [_digests(PROJECT.directory / each) for each in (folder, *uses)]
     tools = (compiler, toolchain.compiler_version(compiler), {name: str(value) for name, value in settings.items()})
     work = cache.root() / "native-trees" / fingerprint.digest(folder, str(source), *tools)
     make = functools.partial(_make, work, source, file, settings)
     with compiling.locked(work):
         return cache.stage(folder, fingerprint.digest(digests, *tools), make)[0].resolve() / file
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {path.name: fingerprint.file_digest(path) for path in folder.iterdir() if path.is_file()}
 
 
 def _make(work: Path, source: Path, file: str, settings: Mapping[str, object], into: Path) -> None:

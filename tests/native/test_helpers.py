@@ -47,6 +47,15 @@ def test_a_helper_is_built_once_for_its_settings_and_sources(small: Path) -> Non
     assert answer(helper("small", "libsmall.so", {"ANSWER": 42})) == -42
 
 
+def test_a_helper_is_built_again_when_a_header_that_it_takes_changes(small: Path) -> None:
+    shared = small.parent / "shared"
+    shared.mkdir()
+    (small / "small.cpp").write_text('#include "../shared/sign.h"\nextern "C" int answer() { return SIGN ANSWER; }\n')
+    for sign, expected in (("+", 42), ("-", -42)):
+        (shared / "sign.h").write_text(f"#define SIGN {sign}\n")
+        assert answer(helper("small", "libsmall.so", {"ANSWER": 42}, uses=["shared"])) == expected
+
+
 def test_a_helper_that_does_not_compile_names_the_error(small: Path) -> None:
     (small / "small.cpp").write_text("int answer( {\n")
     with pytest.raises(DeployError, match=r"Building libsmall\.so failed:\n.*small\.cpp"):

@@ -122,6 +122,7 @@ def _library() -> Path:
             "EXECUTORCH_ROOT": toolchain.package_folder("executorch", None),
             "EXECUTORCH_VERSION": toolchain.installed_version("executorch"),
         },
+        uses=("sdk", "sdk/backends", "sdk/include/deploypipe"),
     )
 
 
