@@ -1,12 +1,18 @@
 #include "processing.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
+
+#include "error.h"
+#include "text.h"
 
 namespace dp {
 namespace {
 
 constexpr std::int64_t kMaxSide = 16384;
 constexpr std::size_t kMaxSteps = 8;
+constexpr std::int64_t kOfImage = -1;  ///< A size that each image decides.
 
 /// Whether the second of the two words that may stand there does.
 bool second_of(const Node& node, const char* first, const char* second) {
@@ -65,11 +71,40 @@ ClassInfo classes_info_of(const Node& node) {
   return info;
 }
 
-const TensorInfo& named(const std::string& name, const std::vector<TensorInfo>& infos, const Node& node) {
+const TensorInfo& named(const std::string& name, const std::vector<TensorInfo>& infos, const char* side) {
   for (const TensorInfo& info : infos) {
     if (info.name == name) return info;
   }
-  node.refuse("The model has no such input or output");
+  throw Error(DP_BAD_BUNDLE, std::string("The processing names an unknown ") + side + " '" + name + "'",
+              "Known are: " + joined(names_of(infos)) + ".");
+}
+
+std::array<std::int64_t, 4> shape_of(const ImageInfo& image) {
+  const auto channels = static_cast<std::int64_t>(image.mean.size());
+  const std::int64_t height = image.resize.empty() ? kOfImage : image.resize.back().height;
+  const std::int64_t width = image.resize.empty() ? kOfImage : image.resize.back().width;
+  if (image.channels_last) return {1, height, width, channels};
+  return {1, channels, height, width};
+}
+
+bool takes(const Axis& axis, std::int64_t size) { return size == kOfImage || (axis.min <= size && size <= axis.max); }
+
+void check_image(const TensorInfo& info, const ImageInfo& image) {
+  const auto shape = shape_of(image);
+  const bool fits = std::equal(info.axes.begin(), info.axes.end(), shape.begin(), shape.end(), takes);
+  if (fits && info.dtype == DP_FLOAT32) return;
+  std::vector<std::string> sizes;
+  for (const std::int64_t size : shape) sizes.push_back(size == kOfImage ? "any" : std::to_string(size));
+  throw Error(DP_BAD_BUNDLE, "The processing gives float32[" + joined(sizes, ",") + "] to " + describe(info),
+              "Correct its layout, color or resize.");
+}
+
+void check_classes(const TensorInfo& info, const ClassInfo& classes) {
+  const auto count = static_cast<std::int64_t>(classes.labels.size());
+  const bool is_float = info.dtype == DP_FLOAT32 || info.dtype == DP_FLOAT64;
+  if (is_float && !info.axes.empty() && info.axes.back().name.empty() && info.axes.back().min == count) return;
+  throw Error(DP_BAD_BUNDLE, "The processing has " + std::to_string(count) + " labels for " + describe(info),
+              "Give one label for each value of the last axis, which is a float of fixed size.");
 }
 
 }  // namespace
@@ -77,14 +112,14 @@ const TensorInfo& named(const std::string& name, const std::vector<TensorInfo>& 
 void read_processing(const Node& node, Manifest& manifest) {
   if (node.has("inputs")) {
     for (const auto& [name, each] : node.at("inputs").members()) {
-      if (named(name, manifest.inputs, each).dtype != DP_FLOAT32) each.refuse("Only a float32 input can be an image");
-      manifest.images[name] = image_of(each);
+      const ImageInfo& image = manifest.images[name] = image_of(each);
+      check_image(named(name, manifest.inputs, "input"), image);
     }
   }
   if (!node.has("outputs")) return;
   for (const auto& [name, each] : node.at("outputs").members()) {
-    named(name, manifest.outputs, each);
-    manifest.classes[name] = classes_info_of(each);
+    const ClassInfo& classes = manifest.classes[name] = classes_info_of(each);
+    check_classes(named(name, manifest.outputs, "output"), classes);
   }
 }
 

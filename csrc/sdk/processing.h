@@ -8,7 +8,7 @@
 
 namespace dp {
 
-/// Reads `processing` of a manifest into it; throws Damaged.
+/// Reads `processing` of a manifest into it; throws Damaged, or Error where the model has no tensors that it fits.
 void read_processing(const Node& node, Manifest& manifest);
 
 /// The tensor float32[1,C,H,W] or float32[1,H,W,C] that a model takes for an image; throws Error.

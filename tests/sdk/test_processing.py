@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 from deploypipe import processing
+from deploypipe.bundle import manifest as manifests
+from deploypipe.errors import DeployError
 from deploypipe.processing import ClassOutput, ImageInput
+from tests.bundle.damage import edit
 
-from .capi import INVALID_ARGUMENT, Array, Model, Sdk, SdkError, image
+from .capi import BAD_BUNDLE, INVALID_ARGUMENT, Array, Model, Sdk, SdkError, image
 from .conftest import write_bundle
 
 GRAY = {"color": "gray", "mean": [0.1], "std": [0.5]}
@@ -171,17 +174,44 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("info", "said"), BAD.values(), ids=BAD)
 def test_processing_that_cannot_be(sdk: Sdk, bundle: Path, info: dict[str, Any], said: str) -> None:
-    from tests.bundle.damage import edit
-
     edit(bundle, lambda table: table.update(processing={"inputs": {"x": {"kind": "image", **info}}}))
     with pytest.raises(SdkError) as caught:
         sdk.open(bundle)
     assert caught.value.message.startswith(f"{bundle / 'manifest.json'} is damaged: processing.inputs.x.{said}")
 
 
-def test_processing_of_an_input_that_is_not_there(sdk: Sdk, bundle: Path) -> None:
-    from tests.bundle.damage import edit
+IMAGE = {"name": "x", "dtype": "float32", "shape": ["batch", 1, 8, 6]}
+SIZED = {**GRAY, "resize": [AREA]}
+UNFIT: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "unknown input": (IMAGE, {"inputs": {"z": GRAY}}),
+    "unknown output": (IMAGE, {"outputs": {"x": {"labels": ["a", "b", "c"]}}}),
+    "other axes": ({**IMAGE, "shape": ["batch", 3]}, {"inputs": {"x": GRAY}}),
+    "other size": ({**IMAGE, "shape": [1, 1, 8, 7]}, {"inputs": {"x": SIZED}}),
+    "other layout": (IMAGE, {"inputs": {"x": {**SIZED, "layout": "NHWC"}}}),
+    "other channels": (IMAGE, {"inputs": {"x": {**RGB, "resize": [AREA]}}}),
+    "other dtype": ({**IMAGE, "dtype": "uint8"}, {"inputs": {"x": SIZED}}),
+    "size out of range": ({**IMAGE, "shape": [1, 1, "side", 6]}, {"inputs": {"x": SIZED}}),
+    "more labels": (IMAGE, {"outputs": {"y": {"labels": ["a", "b", "c", "d"]}}}),
+}
 
-    edit(bundle, lambda table: table.update(processing={"inputs": {"z": {"kind": "image", **GRAY}}}))
-    with pytest.raises(SdkError, match=r"processing.inputs.z: The model has no such input or output"):
+
+@pytest.mark.parametrize(("given", "processes"), UNFIT.values(), ids=UNFIT)
+def test_processing_that_does_not_fit_the_model_is_told_as_python_tells_it(
+    sdk: Sdk, bundle: Path, given: dict[str, Any], processes: dict[str, Any]
+) -> None:
+    axes = {"batch": {"min": 1, "max": 64}, "side": {"min": 9, "max": 16}}
+    edit(bundle, lambda table: table.update(inputs=[given], axes=axes, processing=processes))
+    with pytest.raises(DeployError) as expected:
+        manifests.read(bundle)
+    with pytest.raises(SdkError) as caught:
         sdk.open(bundle)
+    assert caught.value.message == expected.value.message
+    assert caught.value.status == BAD_BUNDLE
+
+
+def test_an_axis_that_may_be_of_the_size_of_an_image_takes_it(sdk: Sdk, bundle: Path) -> None:
+    shape, axes = ["batch", 1, "height", "width"], {"batch": {"min": 1, "max": 64}, "height": {"min": 8, "max": 9}}
+    given = {"inputs": [{**IMAGE, "shape": shape}], "axes": axes, "processing": {"inputs": {"x": SIZED}}}
+    edit(bundle, lambda table: table.update(given))
+    manifests.read(bundle)
+    sdk.open(bundle).close()
