@@ -109,11 +109,7 @@ def quantile(starts: Sequence[Sequence[int]], share: float) -> Estimate | None:
         starts: The samples of each start.
         share: 0.5 for the median, 0.9, 0.99.
     """
-    import numpy as np
-
-    if refusal(starts, share):
-        return None
-    return median([float(np.quantile(each, share, method="median_unbiased")) for each in starts if len(each)])
+    return median(_quantiles(starts, share))
 
 
 def refusal(starts: Sequence[Sequence[int]], share: float) -> str:
@@ -183,6 +179,11 @@ def medians(starts: Iterable[Start]) -> list[float]:
     return _medians(samples(starts))
 
 
+def tails(starts: Iterable[Start]) -> list[float]:
+    """Returns the 90th percentile of each start, nanoseconds; nothing where `refusal` has a reason."""
+    return _quantiles(samples(starts), 0.9)
+
+
 def cold_starts(starts: Iterable[Start]) -> list[float]:
     """Returns milliseconds from the start of each process to its first answer, where they are known."""
     return [each.process_ms + each.first_ns / 1e6 for each in starts if each.process_ms is not None]
@@ -198,7 +199,7 @@ def noise_floors(receipts: Iterable[Receipt], values: Values = medians) -> dict[
 
     Args:
         receipts: Of the device.
-        values: Gives a number of each start: its median, or `cold_starts`, or `peaks`.
+        values: Gives a number of each start: `medians`, `tails`, `cold_starts`, or `peaks`.
     """
     twins = {each.bundle.model: each for each in receipts if each.twin}
     floors = {
@@ -216,7 +217,7 @@ def drift(receipts: Iterable[Receipt], values: Values = medians) -> float:
 
     Args:
         receipts: Of the device.
-        values: Gives a number of each start: its median, or `cold_starts`, or `peaks`.
+        values: Gives a number of each start: `medians`, `tails`, `cold_starts`, or `peaks`.
     """
     import numpy as np
 
@@ -257,6 +258,13 @@ def summary(receipt: Receipt) -> Summary:
         spread=max(middles) / min(middles),
         noise_floor=noise_floor(times, samples(receipt.twin)) if receipt.twin else 0.0,
     )
+
+
+def _quantiles(starts: Sequence[Sequence[int]], share: float) -> list[float]:
+    import numpy as np
+
+    told = [] if refusal(starts, share) else [each for each in starts if len(each)]
+    return [float(np.quantile(each, share, method="median_unbiased")) for each in told]
 
 
 def _single(values: Iterable[float]) -> list[Sequence[float]]:

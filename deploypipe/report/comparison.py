@@ -27,7 +27,8 @@ class Row:
     Attributes:
         device: Its name; empty for the artifact, which is the same on each.
         bundle: Its name.
-        figure: `latency` (the median), `cold start`, `peak memory`, `instructions` of an inference, or `artifact`.
+        figure: `latency` (the median), `p90`, `cold start`, `peak memory`, `instructions` of an inference, or
+            `artifact`.
         unit: Of `old` and `new`; `MB` are 10^6 bytes.
         old: Its median over the starts.
         new: The same afterwards.
@@ -78,6 +79,7 @@ class _Figure:
 
 _FIGURES = (
     _Figure("latency", "ns", statistics.medians),
+    _Figure("p90", "ns", statistics.tails),
     _Figure("cold start", "ms", statistics.cold_starts),
     _Figure("peak memory", "MB", statistics.peaks),
 )

@@ -31,8 +31,8 @@ def bundle(name: str, size: int = 1000) -> BundleFacts:
     return BundleFacts(name=name, model=name, bundle_bytes=2 * size, artifact_bytes=size, **facts)
 
 
-def starts(times: Sequence[float]) -> tuple[Start, ...]:
-    """Processes whose runs take so many milliseconds, of which cold start and memory are those of any build."""
+def starts(times: Array | Sequence[float] | Sequence[Sequence[float]]) -> tuple[Start, ...]:
+    """Processes of one run or several that take so many milliseconds; cold start and memory are those of any build."""
     return tuple(
         Start(
             round=number,
@@ -41,7 +41,7 @@ def starts(times: Sequence[float]) -> tuple[Start, ...]:
             first_ns=1_000_000,
             warm_up=10,
             settled=True,
-            samples_ns=(int(1e6 * time),),
+            samples_ns=tuple((1e6 * np.atleast_1d(time)).astype(int)),
             peak_mb=40,
         )
         for number, time in enumerate(times)
@@ -132,6 +132,35 @@ def test_rows_name_device_bundle_and_figure_with_its_ratio() -> None:
     assert row.ratio.low == pytest.approx(1.2)
     assert row.status == "regression"
     assert {rows[name].status for name in ("cold start", "peak memory", "artifact")} == {"same"}
+
+
+def tails(found: Comparison) -> list[Row]:
+    return [row for row in found.rows if row.figure == "p90"]
+
+
+def test_a_tail_that_became_longer_is_found_where_the_median_stayed() -> None:
+    old, new = (report(on(receipt("lltm", [[1.0] * 16 + [tail] * 4] * 8))) for tail in (1.1, 1.5))
+    found = compare(old, new, 0.05)
+    assert [row.status for row in latencies(found) + tails(found)] == ["same", "regression"]
+    (row,) = tails(found)
+    assert (row.unit, row.old, row.new) == ("ns", 1_100_000, 1_500_000)
+
+
+def test_tails_are_compared_from_64_samples_on() -> None:
+    few, enough = ([[1.0] * count] * 8 for count in (7, 8))
+    assert not tails(compare(report(on(receipt("lltm", few))), report(on(receipt("lltm", enough))), 0.05))
+    assert tails(compare(report(on(receipt("lltm", enough))), report(on(receipt("lltm", enough))), 0.05))
+
+
+def test_of_100_tails_of_one_build_none_is_a_regression() -> None:
+    chance = np.random.default_rng(3)
+    old, new = (
+        report(on(*(receipt(f"model{number}", *USUAL.samples(chance, 2, ROUNDS, 40) / 1e6) for number in range(100))))
+        for _ in range(2)
+    )
+    assert len(tails(compare(old, new, 0.05))) == 100
+    assert [row for row in tails(compare(old, new, 0.05)) if row.status == "regression"] == []
+    assert len([row for row in tails(compare(old, new, 0)) if row.status == "regression"]) <= 0.025 * 100
 
 
 def test_too_few_starts_do_not_tell() -> None:
