@@ -94,6 +94,7 @@ void check_image(const TensorInfo& info, const ImageInfo& image) {
   const bool fits = std::equal(info.axes.begin(), info.axes.end(), shape.begin(), shape.end(), takes);
   if (fits && info.dtype == DP_FLOAT32) return;
   std::vector<std::string> sizes;
+  sizes.reserve(shape.size());
   for (const std::int64_t size : shape) sizes.push_back(size == kOfImage ? "any" : std::to_string(size));
   throw Error(DP_BAD_BUNDLE, "The processing gives float32[" + joined(sizes, ",") + "] to " + describe(info),
               "Correct its layout, color or resize.");
