@@ -134,17 +134,20 @@ class Model:
         return parity.judged(parity.of_outputs(self.manifest, cases, self.native, lambda arrays: self(*arrays)))
 
 
-def load(path: str | Path, native: bool = True) -> Model:
+def load(path: str | Path, native: bool = True, threads: int | None = None) -> Model:
     """Loads a bundle into its runtime, after checking every file of it.
 
     Args:
         path: The bundle: its folder, or a zip of it.
         native: False leaves its op libraries out, for runtimes that can run without.
+        threads: Of one run; None leaves it to the runtime. PyTorch and ExecuTorch set it for the process.
 
     Raises:
-        DeployError: The bundle is damaged, is for another platform, or its runtime is missing or of
-            a version that its op library was not built for.
+        DeployError: There are no threads, or the bundle is damaged, is for another platform, or its runtime is
+            missing or of a version that its op library was not built for.
     """
+    if threads is not None and threads < 1:
+        raise DeployError(f"A run cannot have {threads} threads", "Give 1 or more, or None.")
     with ExitStack() as stack:
         bundle, manifest = stack.enter_context(archive.opened(Path(path).resolve()))
         _check_runtime(manifest)
@@ -154,7 +157,7 @@ def load(path: str | Path, native: bool = True) -> Model:
         if not native and not runtime.PORTABLE:
             raise DeployError(f"A bundle for {runtime.NAME} cannot run without its op library", "Leave native at True.")
         libraries = [bundle / name for name in manifest.libraries()] if native else []
-        session = runtime.load(bundle / manifest.artifact, libraries)
+        session = runtime.load(bundle / manifest.artifact, libraries, threads)
         return Model(bundle, manifest, session, native, stack.pop_all())
 
 

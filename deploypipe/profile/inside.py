@@ -21,7 +21,7 @@ TRACES = "traces"
 _OPERATORS, _SCENARIO = TypeAdapter(Operators), TypeAdapter(Scenario)
 
 
-def measure(each: Gathered, known: Journal, out: Path, scenario_s: float, tell: Tell) -> None:
+def measure(each: Gathered, known: Journal, out: Path, scenario_s: float, threads: int, tell: Tell) -> None:
     """Measures a bundle that runs on this machine, in fresh processes; what cannot be is noted.
 
     Args:
@@ -29,6 +29,7 @@ def measure(each: Gathered, known: Journal, out: Path, scenario_s: float, tell: 
         known: What was measured before an interruption.
         out: Folder of the report; receives the traces.
         scenario_s: Seconds of each scenario; 0 leaves them out.
+        threads: Of one run in them.
         tell: Is told what is done.
     """
     if not each.ready:
@@ -41,7 +42,7 @@ def measure(each: Gathered, known: Journal, out: Path, scenario_s: float, tell: 
     for scenario in SCENARIOS:
         tell(f"{scenario} of {each.name}")
         with noted(each, scenario):
-            make = partial(parts.scenario, each.subject.path, scenario, scenario_s)
+            make = partial(parts.scenario, each.subject.path, scenario, scenario_s, threads)
             each.scenarios.append(known.once(f"{scenario} {each.name}", _SCENARIO, make))
 
 

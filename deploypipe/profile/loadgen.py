@@ -30,7 +30,7 @@ _RESULTS: Mapping[Name, tuple[str, float, str]] = {
     "Server": ("result_scheduled_samples_per_sec", 1.0, "queries/s"),
 }
 # LoadGen gives no estimate of a percentile from fewer.
-_FEWEST_QUERIES = 64
+FEWEST_QUERIES = 64
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Asked:
         median_ns: That one sample is expected to take alone.
         per_second: Samples that are expected to be answered in a second; in the Server scenario, that are sent.
         bound_ns: Within which 99 of 100 queries must be answered in the Server scenario.
+        queries: That are asked at least.
     """
 
     scenario: Name
@@ -50,6 +51,7 @@ class Asked:
     median_ns: float
     per_second: float
     bound_ns: float
+    queries: int = FEWEST_QUERIES
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,16 @@ class Found:
         valid: What LoadGen judges.
         result: Its result.
         unit: Of the result.
+        late: Share of the queries that were answered after the bound of the Server scenario.
+        seconds: That it took.
         latencies_ns: Of each sample in the order of the answers, from its arrival.
     """
 
     valid: bool
     result: float
     unit: str
+    late: float
+    seconds: float
     latencies_ns: tuple[int, ...]
 
 
@@ -155,6 +161,7 @@ def ask(system: System, asked: Asked) -> Found:
         DeployError: The model failed in the middle of it.
     """
     system.latencies_ns.clear()
+    began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         if asked.scenario == "Server":
             with system.serving():
@@ -165,7 +172,14 @@ def ask(system: System, asked: Asked) -> Found:
     if system.failures:
         raise DeployError(f"The model failed in {asked.scenario}: {first_line(system.failures[0])}", "Verify it.")
     key, divisor, unit = _RESULTS[asked.scenario]
-    return Found(log["result_validity"] == "VALID", log[key] / divisor, unit, tuple(system.latencies_ns))
+    return Found(
+        valid=log["result_validity"] == "VALID",
+        result=log[key] / divisor,
+        unit=unit,
+        late=log.get("result_overlatency_query_count", 0) / log["result_query_count"],
+        seconds=time.perf_counter() - began,
+        latencies_ns=tuple(system.latencies_ns),
+    )
 
 
 def _test(issue: Callable[[Sequence[Any]], None], samples: int, asked: Asked, folder: Path) -> None:
@@ -192,7 +206,7 @@ def _settings(asked: Asked) -> Any:
     settings.scenario = getattr(loadgen.TestScenario, asked.scenario)
     settings.mode = loadgen.TestMode.PerformanceOnly
     settings.min_duration_ms = round(asked.seconds * 1e3)
-    settings.min_query_count = _FEWEST_QUERIES
+    settings.min_query_count = asked.queries
     settings.single_stream_expected_latency_ns = round(asked.median_ns)
     settings.offline_expected_qps = settings.server_target_qps = asked.per_second
     settings.server_target_latency_ns = round(asked.bound_ns)

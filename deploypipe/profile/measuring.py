@@ -82,7 +82,7 @@ def _bring(plan: Plan, found: Sequence[Gathered]) -> None:
             plan.tell(f"bringing {each.name}")
             each.lane = lanes.lane(plan.device, plan.facts.platform, each.subject, plan.folder / str(number))
             if each.lane.in_python:
-                each.notes.append(f"It was timed in Python, where one run has one thread: {each.lane.in_python}.")
+                each.notes.append(f"It was timed in Python: {each.lane.in_python}.")
 
 
 def _verify(plan: Plan, found: Sequence[Gathered]) -> None:
@@ -150,7 +150,7 @@ def _points(plan: Plan, found: Sequence[Gathered]) -> None:
 
 def _settings(plan: Plan, each: Gathered) -> Iterator[tuple[str, float, Bench]]:
     protocol = plan.protocol
-    for count in () if each.lane and each.lane.in_python else _powers(plan.facts.cores or 1):
+    for count in _powers(plan.facts.cores or 1):
         yield "threads", count, Bench(protocol.runs, protocol.seconds, threads=count)
     for axis, size in _batches(each.subject.manifest):
         yield "batch", size, Bench(protocol.runs, protocol.seconds, threads=protocol.threads, axes=((axis, size),))

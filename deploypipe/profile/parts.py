@@ -28,13 +28,19 @@ def operators(bundle: Path, out: Path, name: str) -> Operators:
     return Operators.model_validate_json(_run("operators", str(bundle), str(out), name))
 
 
-def scenario(bundle: Path, name: str, seconds: float) -> Scenario:
+def scenario(bundle: Path, name: str, seconds: float, threads: int) -> Scenario:
     """Runs a scenario of MLPerf LoadGen, in a fresh process.
+
+    Args:
+        bundle: Its folder.
+        name: Of the scenario.
+        seconds: That it lasts.
+        threads: Of one run of the model.
 
     Raises:
         DeployError: LoadGen is not installed, or the process failed.
     """
-    return Scenario.model_validate_json(_run("scenario", str(bundle), name, str(seconds)))
+    return Scenario.model_validate_json(_run("scenario", str(bundle), name, str(seconds), str(threads)))
 
 
 def _run(*words: str) -> str:
@@ -65,10 +71,10 @@ def _operators(bundle: Path, out: str, name: str) -> Operators:
     return profiling.profile(bundle, Path(out), name)
 
 
-def _scenario(bundle: Path, name: str, seconds: str) -> Scenario:
+def _scenario(bundle: Path, name: str, seconds: str, threads: str) -> Scenario:
     from deploypipe.profile import scenarios
 
-    return scenarios.run(bundle, name, float(seconds))
+    return scenarios.run(bundle, name, float(seconds), int(threads))
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def _profiled(device: Device, found: Sequence[Subject], settings: Settings) -> d
         gathered = measure(Plan(device, facts, settings.protocol, known, Path(folder), tell), found)
     if device.config.transport == "local":
         for each in gathered:
-            inside.measure(each, known, settings.out, settings.scenario_s, tell)
+            inside.measure(each, known, settings.out, settings.scenario_s, settings.protocol.threads, tell)
     lost = next((each.trouble[1] for each in gathered if each.trouble and each.trouble[0] == "lost"), "")
     receipts = tuple(each.receipt() for each in gathered)
     return {"facts": facts, "after": _after(device), "lost": lost, "receipts": receipts}

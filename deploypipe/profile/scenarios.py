@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploypipe.bundle.clock import Span
 from deploypipe.errors import DeployError, nearest
-from deploypipe.profile import loadgen
+from deploypipe.profile import loadgen, rates
 from deploypipe.profile.loadgen import Asked, Found, Name, System
 from deploypipe.profile.receipt import Scenario
 
@@ -21,24 +19,21 @@ NAMES: tuple[Name, ...] = ("SingleStream", "Offline", "Server")
 # Samples that wait are answered together where a model takes that, and no more than so many.
 _LARGEST_BATCH = 64
 _WARM_UP, _MEASURED = Span(runs=10, least=0.1, most=1.0), Span(runs=30, least=0.1, most=1.0)
-# A short Offline test tells how many samples a second takes; a little more is asked for, so that the test is not over
-# too soon.
-_TRIAL_S, _MORE = 0.3, 1.25
-# Of the Server scenario: the share of what Offline answers that is tried first, and how often that is halved until a
-# short test keeps the bound; and the bound where the target has no budget.
-_SHARE, _HALVINGS, _SHORT_S = 0.5, 6, 0.5
-_TIMES_MEDIAN = 10.0
+# The bound of the Server scenario where the target has no budget: short times are those of threads that wait for a
+# processor, and not of the model.
+_TIMES_MEDIAN, _LEAST_BOUND_NS = 10.0, 10e6
 # Of the report: a few thousand latencies say what a hundred thousand do.
 _KEPT = 5000
 
 
-def run(bundle: Path, name: str, seconds: float) -> Scenario:
+def run(bundle: Path, name: str, seconds: float, threads: int = 1) -> Scenario:
     """Runs a scenario in this process, which should be a fresh one.
 
     Args:
         bundle: A bundle for this machine.
         name: One of `NAMES`.
         seconds: That it lasts; MLPerf asks for 600.
+        threads: Of one run of the model.
 
     Raises:
         DeployError: There is no such scenario, LoadGen is not installed, or the bundle does not load.
@@ -49,12 +44,10 @@ def run(bundle: Path, name: str, seconds: float) -> Scenario:
     if scenario is None:
         raise DeployError(f"There is no scenario '{name}'", nearest(name, list(NAMES)))
     loadgen.check_installed()
-    with load(bundle) as model:
+    with load(bundle, threads=threads) as model:
         system = _system(model)
-        asked = _asked(model, system, scenario, seconds)
-        began = time.perf_counter()
-        found = loadgen.ask(system, asked)
-        return _scenario(asked, found, time.perf_counter() - began, _note(model, asked, system))
+        asked, found = rates.judged(system, _asked(model, system, scenario, seconds))
+        return _scenario(asked, found, _note(model, asked, system))
 
 
 def _system(model: Model) -> System:
@@ -91,32 +84,23 @@ def _asked(model: Model, system: System, scenario: Name, seconds: float) -> Aske
 
     clock.samples(once, _WARM_UP)
     median = float(np.median(clock.samples(once, _MEASURED)))
-    budget = model.manifest.budgets.p90_ms
-    bound = budget * 1e6 if budget else _TIMES_MEDIAN * median
-    asked = Asked(scenario, seconds, median, 1e9 / median, bound)
-    if scenario == "SingleStream":
-        return asked
-    offline = loadgen.ask(system, dataclasses.replace(asked, scenario="Offline", seconds=_TRIAL_S)).result
-    if scenario == "Offline":
-        return dataclasses.replace(asked, per_second=offline * _MORE)
-    return kept(system, dataclasses.replace(asked, per_second=offline * _SHARE))
+    asked = Asked(scenario, seconds, median, 1e9 / median, _bound_ns(model, median)[0])
+    match scenario:
+        case "Offline":
+            return rates.offline(system, asked)
+        case "Server":
+            return rates.server(system, asked)
+        case _:
+            return asked
 
 
-def kept(system: System, asked: Asked) -> Asked:
-    """Halves what is sent until a short test keeps the bound.
-
-    Args:
-        system: What answers.
-        asked: What is tried first.
-
-    Returns:
-        What kept it, or a half of the last that did not.
-    """
-    for _ in range(_HALVINGS):
-        if loadgen.ask(system, dataclasses.replace(asked, seconds=_SHORT_S)).valid:
-            break
-        asked = dataclasses.replace(asked, per_second=asked.per_second / 2)
-    return asked
+def _bound_ns(model: Model, median: float) -> tuple[float, str]:
+    """Returns the bound of the Server scenario, and what it is."""
+    if budget := model.manifest.budgets.p90_ms:
+        return budget * 1e6, "the target's budget"
+    if _TIMES_MEDIAN * median < _LEAST_BOUND_NS:
+        return _LEAST_BOUND_NS, "the least where the target has no budget"
+    return _TIMES_MEDIAN * median, f"{_TIMES_MEDIAN:.0f} times the median alone"
 
 
 def _note(model: Model, asked: Asked, system: System) -> str:
@@ -125,22 +109,22 @@ def _note(model: Model, asked: Asked, system: System) -> str:
         return ""
     if asked.scenario == "Offline":
         return f"Samples are answered {together}."
-    reason = "the target's budget" if model.manifest.budgets.p90_ms else f"{_TIMES_MEDIAN:.0f} times the median alone"
-    limit = f"{asked.bound_ns / 1e6:.3g} ms, {reason}"
+    bound, reason = _bound_ns(model, asked.median_ns)
     return (
-        f"{asked.per_second:.0f} queries/s are sent, and 99 % must take at most {limit}. That was tried with half of "
-        f"what Offline answers, and halved until a short test kept it. Those that wait are answered {together}."
+        f"{asked.per_second:.0f} queries/s are sent, and 99 % must take at most {bound / 1e6:.3g} ms, {reason}. "
+        f"First {100 * rates.SHARE:.0f} % of what Offline answers was tried, then {100 * rates.LESS:.0f} % of that, "
+        f"and so on until the bound was kept. Those that wait are answered {together}."
     )
 
 
-def _scenario(asked: Asked, found: Found, seconds: float, note: str) -> Scenario:
+def _scenario(asked: Asked, found: Found, note: str) -> Scenario:
     latencies = () if asked.scenario == "Offline" else found.latencies_ns
     step = -(-len(latencies) // _KEPT) or 1
     thinned = f"Of the latencies, one in {step} is kept." if step > 1 else ""
     return Scenario(
         name=asked.scenario,
         valid=found.valid,
-        seconds=round(seconds, 3),
+        seconds=round(found.seconds, 3),
         queries=len(found.latencies_ns),
         result=found.result,
         unit=found.unit,

@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=1e6)
     parser.add_argument("--settle", type=float, default=1.0)
-    parser.add_argument("--threads", type=int, choices=[1], default=1)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--gap-ms", type=float, default=0.0)
     parser.add_argument("--axis", action="append", type=_axis, default=[])
     parser.add_argument("--verify", action="store_true")
@@ -81,7 +81,7 @@ def _quiet() -> Iterator[Callable[[dict[str, Any]], None]]:
 
 def _measure(options: argparse.Namespace, say: Callable[[dict[str, Any]], None]) -> None:
     begin = time.monotonic_ns()
-    with load(options.bundle) as model:
+    with load(options.bundle, threads=options.threads) as model:
         loaded = {"load_ms": (time.monotonic_ns() - begin) / 1e6, **_process()}
         say({"event": "opened", **loaded, "runtime_version": runtimes.get(model.manifest.runtime.name).version()})
         inputs = _inputs(model, dict(options.axis))

@@ -103,7 +103,7 @@ def scenario_table(device: DeviceReceipts, labels: Labels) -> Table:
     ]
     groups = tuple(Group(model, tuple(r for m, r in rows if m == model)) for model in dict.fromkeys(m for m, _ in rows))
     said = dict.fromkeys(f"{s.name}: {s.note}" for receipt in device.receipts for s in receipt.scenarios if s.note)
-    notes = ("MLPerf LoadGen itself, for seconds; a submission runs for ten minutes.", *said)
+    notes = ("MLPerf LoadGen itself, over the bundle in Python, for seconds; a submission runs for ten minutes.", *said)
     return Table("bundle, scenario", columns, groups, notes).without_empty_columns()
 
 

@@ -94,13 +94,13 @@ def lower(program: Program, form: Form, artifact: Path) -> Lowered:
     return Lowered({"instruction_set": march or platform.machine()}, states(program, form, found))
 
 
-def load(artifact: Path, libraries: Sequence[Path]) -> TorchSession:
+def load(artifact: Path, libraries: Sequence[Path], threads: int | None = None) -> TorchSession:
     """Loads a compiled package."""
     import torch
 
     load_libraries(libraries)
     try:
-        return TorchSession(torch._inductor.aoti_load_package(str(artifact)))
+        return TorchSession(torch._inductor.aoti_load_package(str(artifact)), threads)
     except RuntimeError as error:
         raise DeployError(
             f"{artifact.name} does not load in torch {torch.__version__}: {first_line(error)}",

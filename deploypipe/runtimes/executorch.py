@@ -111,10 +111,12 @@ def lower(program: Program, form: Form, artifact: Path) -> Lowered:
     return Lowered(notes, layers)
 
 
-def load(artifact: Path, libraries: Sequence[Path]) -> ExecutorchSession:
+def load(artifact: Path, libraries: Sequence[Path], threads: int | None = None) -> ExecutorchSession:
     """Loads a program after its kernels."""
     runtime = _runtime()
     load_libraries(libraries, "executorch", _register)
+    if threads:
+        runtime._unsafe_reset_threadpool(threads)  # unsafe while a model of the process runs
     try:
         module = runtime._load_for_executorch(str(artifact))
         module.method_meta("forward")  # the file is not read before it is asked for something

@@ -44,6 +44,7 @@ class LitertSession:
     artifact: Path
     libraries: tuple[Path, ...]
     batches: tuple[int, ...]
+    threads: int
     models: dict[int, CompiledModel] = field(default_factory=dict)
 
     def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
@@ -85,7 +86,7 @@ class LitertSession:
 
         if batch not in self.models:
             key = batches.key_of(batch) if batch else None
-            self.models[batch] = CompiledModel.open(self.artifact, self.libraries, signature=key)
+            self.models[batch] = CompiledModel.open(self.artifact, self.libraries, self.threads, key)
         return self.models[batch]
 
 
@@ -115,7 +116,7 @@ def lower(program: Program, form: Form, artifact: Path) -> Lowered:
     return file.lowered
 
 
-def load(artifact: Path, libraries: Sequence[Path]) -> LitertSession:
+def load(artifact: Path, libraries: Sequence[Path], threads: int | None = None) -> LitertSession:
     """Loads a file with the kernels that it calls.
 
     Raises:
@@ -137,6 +138,6 @@ def load(artifact: Path, libraries: Sequence[Path]) -> LitertSession:
         raise DeployError(
             f"There is no kernel for {', '.join(missing)} in LiteRT", "Give the model the op library that it needs."
         )
-    session = LitertSession(artifact, tuple(libraries), batches.of(keys))
+    session = LitertSession(artifact, tuple(libraries), batches.of(keys), threads or 1)
     session._model(session.batches[0] if session.batches else 0)
     return session

@@ -120,9 +120,11 @@ def lower(program: Program, form: Form, artifact: Path) -> Lowered:
     return Lowered({"opset": str(opset), "ir_version": str(model.ir_version)}, layers)
 
 
-def load(artifact: Path, libraries: Sequence[Path]) -> OnnxSession:
+def load(artifact: Path, libraries: Sequence[Path], threads: int | None = None) -> OnnxSession:
     """Loads a model, with op libraries or without."""
-    return OnnxSession(_session(artifact, _options(libraries)), artifact, tuple(libraries))
+    options = _options(libraries)
+    options.intra_op_num_threads = threads or 0
+    return OnnxSession(_session(artifact, options), artifact, tuple(libraries))
 
 
 def _exported(program: Program, form: Form) -> onnx.ModelProto:

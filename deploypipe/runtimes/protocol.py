@@ -106,8 +106,13 @@ class Runtime(Protocol):
             DeployError: The program cannot be lowered as asked; the text says why.
         """
 
-    def load(self, artifact: Path, libraries: Sequence[Path]) -> Session:
+    def load(self, artifact: Path, libraries: Sequence[Path], threads: int | None = None) -> Session:
         """Loads an artifact with the op libraries that it needs.
+
+        Args:
+            artifact: The file.
+            libraries: The op libraries.
+            threads: Of one run; None leaves it to the runtime. PyTorch and ExecuTorch set it for the process.
 
         Raises:
             DeployError: The artifact or a library cannot be loaded; the text says why.

@@ -143,13 +143,13 @@ def check(content: bytes) -> None:
         )
 
 
-def load(artifact: Path, libraries: Sequence[Path]) -> TfliteRuntimeSession:
+def load(artifact: Path, libraries: Sequence[Path], threads: int | None = None) -> TfliteRuntimeSession:
     """Loads a file in a process of its own; there are no op libraries for this runtime."""
     if not artifact.is_file():
         raise DeployError(f"{artifact.name} is not there", "Build the bundle again.")
     process = LegacyProcess(python())
     try:
-        signatures = process.load(artifact)
+        signatures = process.load(artifact, threads)
     except DeployError:
         process.close()
         raise

@@ -34,14 +34,22 @@ REFUSED_BY_TORCH = {
 
 @dataclass(frozen=True)
 class TorchSession:
-    """A callable that takes and returns tensors, as a `Session`."""
+    """A callable that takes and returns tensors, as a `Session`.
+
+    Attributes:
+        model: The callable.
+        threads: Of one run; None leaves them as they are.
+    """
 
     model: Callable[..., Any]
+    threads: int | None = None
 
     def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
         """Runs the model once."""
         import torch
 
+        if self.threads:  # OpenMP keeps the number for each thread that asks for work, and any thread may run the model
+            torch.set_num_threads(self.threads)
         with torch.inference_mode():
             result = self.model(*(torch.from_numpy(array) for array in inputs))
         return tuple(leaf.numpy() for leaf in torch.utils._pytree.tree_leaves(result))

@@ -99,7 +99,7 @@ def lower(program: Program, form: Form, artifact: Path) -> Lowered:
     return Lowered({"api": "torch.jit.trace (deprecated by PyTorch)"}, states(program, form, found))
 
 
-def load(artifact: Path, libraries: Sequence[Path]) -> TorchSession:
+def load(artifact: Path, libraries: Sequence[Path], threads: int | None = None) -> TorchSession:
     """Loads a frozen trace."""
     import torch
 
@@ -107,7 +107,7 @@ def load(artifact: Path, libraries: Sequence[Path]) -> TorchSession:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            return TorchSession(torch.jit.load(artifact))
+            return TorchSession(torch.jit.load(artifact), threads)
     except RuntimeError as error:
         raise DeployError(
             f"{artifact.name} does not load in torch {torch.__version__}: {first_line(error)}",

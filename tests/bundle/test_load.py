@@ -275,9 +275,9 @@ def test_a_runtime_is_given_a_path_that_holds_in_every_folder(
     seen: list[Path] = []
     original = onnxruntime.load
 
-    def noted(artifact: Path, libraries: Sequence[Path]) -> Any:
+    def noted(artifact: Path, libraries: Sequence[Path], threads: int | None) -> Any:
         seen.append(artifact)
-        return original(artifact, libraries)
+        return original(artifact, libraries, threads)
 
     monkeypatch.setattr(onnxruntime, "load", noted)
     monkeypatch.chdir(onnx_bundle.parent)
