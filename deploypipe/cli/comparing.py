@@ -14,7 +14,8 @@ from deploypipe.errors import VerdictError
 
 if TYPE_CHECKING:
     from deploypipe.profile.statistics import Estimate
-    from deploypipe.report.comparison import Comparison, Row, Status, Unit
+    from deploypipe.report.comparison import Comparison
+    from deploypipe.report.rows import Row, Status, Unit
 
 _SAID: dict[Status, str] = {
     "regression": "[bold red]REGRESSION[/]",
@@ -36,7 +37,8 @@ def compare(old: Path, new: Path, percent: float, as_json: bool) -> None:
 
     Raises:
         DeployError: A file is no report, or the two cannot be compared.
-        typer.Exit: A figure grew beyond the margin, without doubt, or a bundle fails that did not.
+        typer.Exit: A figure grew beyond the margin, without doubt, for a bundle or for all of a device together; or a
+            bundle fails that did not.
     """
     from deploypipe.profile import receipt
     from deploypipe.report import comparison
@@ -46,13 +48,15 @@ def compare(old: Path, new: Path, percent: float, as_json: bool) -> None:
         view.print_json(asdict(found))
     else:
         _print(found, percent)
-    if found.of("regression") or found.broken:
+    if found.worse:
         raise typer.Exit(VerdictError.exit_code)
 
 
 def _print(found: Comparison, percent: float) -> None:
     columns = ["device", "bundle", "figure", "old", "new", "ratio", "95 %", "noise", ""]
     view.table("", columns, map(_cells, found.rows))
+    for shift in found.shifts:
+        view.out().print(f"{_SAID[shift.status]}  {escape(shift.describe())}", highlight=False, soft_wrap=True)
     for sentence in found.broken:
         view.out().print(f"[bold red]{escape(sentence)}[/]", highlight=False, soft_wrap=True)
     for note in found.notes:

@@ -6,48 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
-from typing import Literal
 
 from deploypipe.errors import DeployError
 from deploypipe.profile import statistics
 from deploypipe.profile.receipt import DeviceReceipts, Instructions, Protocol, Receipt, Report, Start
 from deploypipe.profile.statistics import Estimate
-
-Unit = Literal["ns", "ms", "MB", "instructions", "bytes"]
-Status = Literal["regression", "improvement", "changed", "same", "unknown"]
-
-# So many bundles that all became slower are a reason to doubt the device.
-ALL = 3
-
-
-@dataclass(frozen=True)
-class Row:
-    """A figure of a bundle on a device, in both reports.
-
-    Attributes:
-        device: Its name; empty for the artifact, which is the same on each.
-        bundle: Its name.
-        figure: `latency` (the median), `p90`, `cold start`, `peak memory`, `instructions` of an inference, or
-            `artifact`.
-        unit: Of `old` and `new`; `MB` are 10^6 bytes.
-        old: Its median over the starts.
-        new: The same afterwards.
-        ratio: How many times as much it became; None where there are too few starts to tell.
-        floor: Share by which it may differ from itself in these profiles.
-        status: `regression` or `improvement`: beyond the margin, without doubt; `changed`: without doubt, but perhaps
-            within the margin; `same`: cannot be told apart; `unknown`: there are too few starts.
-    """
-
-    device: str
-    bundle: str
-    figure: str
-    unit: Unit
-    old: float
-    new: float
-    ratio: Estimate | None
-    floor: float
-    status: Status
-
+from deploypipe.report import shifts
+from deploypipe.report.rows import Row, Status, Unit, judged
+from deploypipe.report.shifts import Shift
 
 @dataclass(frozen=True)
 class Comparison:
@@ -58,12 +24,20 @@ class Comparison:
         rows: Every figure that both have.
         notes: What was not compared, and what to bear in mind: sentences.
         broken: Bundles that were measured and now fail: sentences.
+        shifts: What nearly all bundles of a device did together.
     """
 
     margin: float
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
     broken: tuple[str, ...] = ()
+    shifts: tuple[Shift, ...] = ()
+
+    @property
+    def worse(self) -> bool:
+        """Something became worse beyond doubt: a figure, all bundles together, or one that fails now."""
+        together = any(shift.status == "regression" for shift in self.shifts)
+        return together or bool(self.of("regression") or self.broken)
 
     def of(self, status: Status) -> list[Row]:
         """Returns the rows of a status."""
@@ -98,19 +72,23 @@ def compare(old: Report, new: Report, margin: float) -> Comparison:
     """
     _check_protocols(old.protocol, new.protocol)
     rows: list[Row] = []
+    together: list[Shift] = []
     broken: list[str] = []
     notes = list(_missing("Device ", _names(old), _names(new)))
     after = {device.name: device for device in new.devices}
     for device in old.devices:
         if device.name in after:
             both = _Both(device, after[device.name], margin)
-            rows += (found := list(both.rows()))
-            notes += [*both.notes(), *_all_slower(device.name, found)]
+            measured = list(both.rows())
+            moved = shifts.of(device.name, measured, margin)
+            rows += shifts.beside(measured, moved, margin)
+            together += moved
+            notes += [*both.notes(), *shifts.doubts(device.name, measured)]
             broken += both.broken()
     rows += _sizes(old, new, margin)
     if not rows:
         raise DeployError("The reports have no bundle in common", "Profile the same bundles again.")
-    return Comparison(margin, tuple(rows), tuple(notes), tuple(broken))
+    return Comparison(margin, tuple(rows), tuple(notes), tuple(broken), tuple(together))
 
 
 @dataclass(frozen=True)
@@ -180,22 +158,12 @@ class _Both:
         ratio: Estimate | None,
         floor: float,
     ) -> Row:
-        status = _status(ratio, floor, self.margin)
+        status = judged(ratio, floor, self.margin)
         return Row(self.old.name, receipt.bundle.name, figure, unit, median(old), median(new), ratio, floor, status)
 
 
 def _breaks(before: Receipt, after: Receipt) -> bool:
     return before.status == "measured" and after.status == "failed"
-
-
-def _status(ratio: Estimate | None, floor: float, margin: float) -> Status:
-    if ratio is None:
-        return "unknown"
-    if not statistics.distinguishable(ratio, floor):
-        return "same"
-    if ratio.low > 1 + margin:
-        return "regression"
-    return "improvement" if ratio.high < 1 / (1 + margin) else "changed"
 
 
 def _floors(figure: _Figure, *devices: DeviceReceipts) -> dict[str, float]:
@@ -213,7 +181,7 @@ def _sizes(old: Report, new: Report, margin: float) -> Iterator[Row]:
     theirs, ours = _artifacts(old), _artifacts(new)
     for name in (each for each in theirs if each in ours):
         ratio = _exact([theirs[name]], [ours[name]])
-        status = _status(ratio, 0, margin)
+        status = judged(ratio, 0, margin)
         yield Row("", name, "artifact", "bytes", theirs[name], ours[name], ratio, 0, status)
 
 
@@ -242,17 +210,6 @@ def _names(report: Report) -> list[str]:
 def _missing(where: str, old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
     yield from (f"{where}{name} is in the old report only." for name in old if name not in new)
     yield from (f"{where}{name} is in the new report only." for name in new if name not in old)
-
-
-def _all_slower(device: str, rows: Sequence[Row]) -> Iterator[str]:
-    """Doubts a device on which nothing kept its latency; what all bundles share may be slower as well."""
-    ratios = [row.ratio for row in rows if row.figure == "latency" and row.ratio]
-    if len(ratios) >= ALL and all(ratio.low > 1 for ratio in ratios):
-        least, most = (100 * (pick(ratio.value for ratio in ratios) - 1) for pick in (min, max))
-        yield (
-            f"On {device}, all {len(ratios)} bundles became slower, by {least:.0f} to {most:.0f} %. "
-            "The device may have been busier: profile the old build again."
-        )
 
 
 def _check_protocols(old: Protocol, new: Protocol) -> None:

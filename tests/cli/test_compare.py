@@ -68,7 +68,10 @@ def test_folders_of_reports_and_json(cli: Cli, report: Report, old: Path, tmp_pa
     latencies = [row for row in found["rows"] if row["figure"] == "latency" and row["ratio"]]
     assert found["margin"] == 0.05
     assert all(row["ratio"]["low"] <= row["ratio"]["value"] <= row["ratio"]["high"] for row in latencies)
-    assert {row["status"] for row in latencies} == {"regression"}
+    together = {shift["device"] for shift in found["shifts"] if shift["figure"] == "latency"}
+    assert together == {"local"}
+    assert {row["status"] for row in latencies if row["device"] not in together} == {"regression"}
+    assert {shift["status"] for shift in found["shifts"]} == {"regression"}
 
 
 def test_what_is_no_report_is_refused(cli: Cli, old: Path, tmp_path: Path) -> None:
