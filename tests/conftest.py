@@ -22,7 +22,7 @@ Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 Plain = Callable[..., ModelSpec]
 
 # The suite tries the same examples each time; `pytest --hypothesis-profile=search` looks for new ones.
-hypothesis.settings.register_profile("suite", derandomize=True, deadline=None, database=None, max_examples=100)
+hypothesis.settings.register_profile("suite", derandomize=True, deadline=None, database=None, max_examples=150)
 hypothesis.settings.register_profile("search", deadline=None, max_examples=5000)
 hypothesis.settings.load_profile("suite")
 

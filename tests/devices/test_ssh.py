@@ -77,7 +77,7 @@ class Server:
 
 
 def _session(server: Server) -> Any:
-    class Session(asyncssh.SSHServer):  # type: ignore[misc]  # asyncssh has no types
+    class Session(asyncssh.SSHServer):
         def connection_made(self, conn: Any) -> None:
             self.conn = conn
             server.accepted += 1

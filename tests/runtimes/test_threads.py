@@ -34,7 +34,7 @@ def of_onnxruntime(session: Any) -> int:
 
 
 def of_litert(session: Any) -> int:
-    (model,) = {id(each): each for each in session.models.values()}.values()
+    (model,) = session.models.values()
     return int(model._opened.source.threads)
 
 
