@@ -15,6 +15,7 @@ from deploypipe.report import shifts
 from deploypipe.report.rows import Row, Status, Unit, judged
 from deploypipe.report.shifts import Shift
 
+
 @dataclass(frozen=True)
 class Comparison:
     """Two reports beside each other.

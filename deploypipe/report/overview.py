@@ -98,7 +98,8 @@ class Overview:
     @property
     def made(self) -> str:
         """When and with what."""
-        return f"{self.report.created.replace('T', ' ').removesuffix('+00:00')} UTC, deploypipe {self.report.deploypipe}"
+        when = self.report.created.replace("T", " ").removesuffix("+00:00")
+        return f"{when} UTC, deploypipe {self.report.deploypipe}"
 
     @property
     def counts(self) -> str:

@@ -1,8 +1,8 @@
 """What nearly all bundles of a device did together, between two profiles.
 
 A device that was busier makes each bundle slower by about as much, and so does a change of what they all share. Which
-of the two it was cannot be told from the bundles; that none of them stands out, can. So where nearly all of many bundles
-went one way, the typical one is a figure of its own, and each bundle is judged beside it.
+of the two it was cannot be told from the bundles; that none of them stands out, can. So where nearly all of many
+bundles went one way, the typical one is a figure of its own, and each bundle is judged beside it.
 """
 
 from __future__ import annotations
@@ -48,9 +48,10 @@ class Shift:
         way, busy = ("grew", "busier") if self.ratio.value > 1 else ("shrank", "less busy")
         ends = " to ".join(f"{end:.3f}" for end in (self.ratio.low, self.ratio.high))
         return (
-            f"On {self.device}, {self.figure} {way} for {self.together} of {self.bundles} bundles, {self.ratio.value:.3f} "
-            f"times for the typical one ({ends}, noise {100 * self.floor:.1f} %). The device was {busy}, or what they "
-            "share has changed: profile the old build again. Each bundle is judged beside that."
+            f"On {self.device}, {self.figure} {way} for {self.together} of {self.bundles} bundles, "
+            f"{self.ratio.value:.3f} times for the typical one ({ends}, noise {100 * self.floor:.1f} %). "
+            f"The device was {busy}, or what they share has changed: profile the old build again. "
+            "Each bundle is judged beside that."
         )
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deploypipe.errors import DeployError
 from deploypipe.devices.facts import DeviceFacts
+from deploypipe.errors import DeployError
 from deploypipe.profile.receipt import (
     BundleFacts,
     DeviceReceipts,
@@ -62,7 +62,7 @@ def report(*devices: DeviceReceipts, **protocol: Any) -> Report:
 
 
 def profile(seed: int, count: int = 200, times: float = 1, rounds: Array | None = None) -> Report:
-    """Many bundles of one build, in rounds that are slow or not; the kernel of each fourth takes so many times as long."""
+    """Many bundles of one build, in rounds that are slow or not; each fourth takes so many times as long."""
     chance = np.random.default_rng(seed)
     lanes = USUAL.starts(chance, 2, count, ROUNDS) * (1 if rounds is None else rounds)
     lanes[:, ::4] *= times
